@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from .errors import CheckMode, Unanswerable
+from .unanswerable import CheckMode, Unanswerable
 from .options import AUDIT_OPTIONS, SHARED_OPTIONS
 from .redaction import Redactor
 from .result import Status, Verdict, blocked

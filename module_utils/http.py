@@ -3,7 +3,7 @@
 
 Redirects are not followed (a moved endpoint is an inventory that needs mending, and a token must not travel along),
 the environment's proxies and CA bundles do not apply (``requests`` would let ``REQUESTS_CA_BUNDLE`` override
-``verify``), and a non-answer is always :class:`~.errors.Unanswerable` with the system's name and address.
+``verify``), and a non-answer is always :class:`~.unanswerable.Unanswerable` with the system's name and address.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import requests
 
-from .errors import Unanswerable
+from .unanswerable import Unanswerable
 
 MAX_BODY = 32 * 1024 * 1024
 SAID = 300
