@@ -1,0 +1,21 @@
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Connection options of admission. ``module_utils/options.py`` holds the spec itself."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Documentation that modules extend."""
+
+    DOCUMENTATION = r"""
+options:
+  admission_url:
+    description: URL that AdmissionReview requests are posted to.
+    type: str
+  admission_cacert:
+    description: CA certificate that its TLS certificate is verified by; the system's when unset.
+    type: path
+  admission_token:
+    description: Bearer token, where one is asked for.
+    type: str
+"""
