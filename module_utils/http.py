@@ -133,5 +133,5 @@ def _root_cause(error: BaseException) -> str:
         if inner is None or inner is reason:
             break
         reason = inner
-    text = str(getattr(reason, "strerror", None) or reason)
-    return text.rsplit("object at 0x", 1)[-1].split(": ", 1)[-1] if "object at 0x" in text else text
+    # urllib3 says "<connection>: Failed to establish a new connection: [Errno 111] Connection refused"
+    return str(getattr(reason, "strerror", None) or reason).rsplit("] ", 1)[-1]
