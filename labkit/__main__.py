@@ -8,17 +8,17 @@ from pathlib import Path
 
 from labkit import control
 from labkit.control import Outcome
+from labkit.services import NIGHTLY
 
 
 def main() -> int:
     """Run one command; 1 when it could not be done."""
     arguments = _parser().parse_args()
     try:
-        _run(arguments)
+        return _run(arguments)
     except (RuntimeError, OSError, ValueError) as error:
         say(f"labkit: {error}")
         return 1
-    return 0
 
 
 def say(line: str) -> None:
@@ -26,7 +26,7 @@ def say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace) -> int:
     folder: Path | None = arguments.lab_dir
     match arguments.command:
         case "up":
@@ -39,8 +39,11 @@ def _run(arguments: argparse.Namespace) -> None:
             say("stopped" if control.stop(arguments.name, folder) else "it was not running")
         case "start":
             say("started" if control.start(arguments.name, folder) else "it was running")
-        case "plant" | "remove" | "violations":
+        case "run":
+            return control.run(arguments.job, tuple(arguments.arguments), folder)
+        case _:
             _violation(arguments, folder)
+    return 0
 
 
 def _violation(arguments: argparse.Namespace, folder: Path | None) -> None:
@@ -80,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", help="who runs")
     for name in ("stop", "start"):
         commands.add_parser(name, help=f"{name} one server, keeping its data").add_argument("name")
+    job = commands.add_parser("run", help="run a nightly job now; what follows its name is passed on")
+    job.add_argument("job", choices=sorted(NIGHTLY))
+    job.add_argument("arguments", nargs=argparse.REMAINDER)
     for name in ("plant", "remove"):
         commands.add_parser(name, help=f"{name} a violation").add_argument("id")
     commands.add_parser("violations", help="list the violations; * marks the planted ones")

@@ -21,13 +21,10 @@ import requests
 import yaml
 from botocore.config import Config
 
+from labkit.errors import LabNotRunningError
 from labkit.files import lab_folder, write_private
 
 TIMEOUT_S = 10
-
-
-class LabNotRunningError(RuntimeError):
-    """The folder holds no lab that is up."""
 
 
 class State(MutableMapping[str, Any]):

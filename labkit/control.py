@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
+import signal
 import socket
 import time
 import traceback
@@ -13,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from labkit import connections, pki, process
+from labkit import connections, pki, process, services
 from labkit.files import lab_folder
 from labkit.lab import Lab
 from labkit.part import Part
@@ -88,18 +90,27 @@ def start(name: str, folder: Path | None = None) -> bool:
         return True
 
 
+def run(job: str, arguments: tuple[str, ...], folder: Path | None = None) -> int:
+    """Run a nightly job now, one of its kind at a time; its exit code."""
+    lab = Lab(lab_folder(folder))
+    with only_one(lab.folder, job):
+        return services.run_job(lab, job, arguments)
+
+
 @contextlib.contextmanager
-def only_one(folder: Path) -> Iterator[None]:
+def only_one(folder: Path, what: str = "lab") -> Iterator[None]:
     """One command at a time per lab. An abstract socket is a lock that dies with its holder and leaves no file."""
     deadline = time.monotonic() + LOCK_TIMEOUT_S
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as lock:
         while True:
             try:
-                lock.bind(f"\0atom-lab:{folder.resolve()}"[:107])
+                lock.bind(f"\0atom-{what}:{hashlib.sha256(bytes(folder.resolve())).hexdigest()}")
                 break
             except OSError:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"another command has held the lab in {folder} for {LOCK_TIMEOUT_S} s") from None
+                    raise TimeoutError(
+                        f"another command has held the {what} in {folder} for {LOCK_TIMEOUT_S} s"
+                    ) from None
                 time.sleep(0.1)
         yield
 
@@ -112,6 +123,7 @@ def _build(lab: Lab, say: Say) -> None:
     pki.make_authority(lab.path("tls"), TLS_HOSTS)
     for name in SIGNING_KEYS:
         pki.make_signing_key(lab.path("keys"), name)
+    services.write_host_files(lab)
     missing = _in_order(lab, say)
     lab.set_missing(missing)
     connections.write(lab)
@@ -124,7 +136,7 @@ def _in_order(lab: Lab, say: Say) -> dict[str, str]:
     def bring_up(part: Part, needed: dict[str, Future[str | None]]) -> str | None:
         for name, outcome in needed.items():
             if outcome.result() is not None:
-                return f"needs {name}"
+                return f"it needs {name}"
         began = time.monotonic()
         try:
             part.bring_up(lab)
@@ -158,8 +170,10 @@ def _revive(lab: Lab, say: Say) -> list[str]:
 def _tear_down(folder: Path) -> bool:
     """Recorded or not, every process that carries the lab's mark ends; then everything on disk goes."""
     found = process.of_lab(folder)
-    process.stop(found, grace_s=DOWN_GRACE_S)
-    process.stop(process.of_lab(folder), grace_s=0)  # what one of them started meanwhile
+    if postgres := process.recorded(folder, "postgres"):
+        process.stop([postgres], signal.SIGQUIT, DOWN_GRACE_S)  # killed, it would leave its shared memory behind
+    while left := process.of_lab(folder):  # again, for what one of them started meanwhile
+        process.stop(left, signal.SIGKILL)
     process.reap()
     if not folder.exists():
         return bool(found)

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from labkit.errors import UnavailableError
 from labkit.files import CACHE
-from labkit.part import UnavailableError
 from labkit.process import clean_environment
 
 DEBIAN = CACHE / "debian"
@@ -25,17 +25,23 @@ PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
 def program(package: str, name: str) -> Path:
     """The program ``name`` of a Debian package, downloaded when it is not in the cache yet."""
-    found = DEBIAN / "root" / package / "usr" / "bin" / name
-    if not found.exists():
-        with _alone():
-            if not found.exists():
-                _unpack(package)
+    found = unpacked(package) / "usr" / "bin" / name
     if not found.exists():
         raise UnavailableError(f"Debian's package {package} holds no program {name}")
     return found
 
 
-def _unpack(package: str) -> None:
+def unpacked(package: str) -> Path:
+    """The folder a Debian package was unpacked into."""
+    place = DEBIAN / "root" / package
+    if not place.exists():
+        with _alone():
+            if not place.exists():
+                _unpack(package, place)
+    return place
+
+
+def _unpack(package: str, place: Path) -> None:
     for tool in ("apt-get", "dpkg"):
         if shutil.which(tool) is None:
             raise UnavailableError(f"{tool} is not on this machine, and {package} comes as a Debian package")
@@ -46,11 +52,10 @@ def _unpack(package: str) -> None:
             _apt("update")  # no lists yet, or they name versions that are gone
             _apt("download", package, cwd=Path(folder))
         (archive,) = Path(folder).glob("*.deb")
-        unpacked = Path(folder, "root")
-        _run("dpkg", "-x", str(archive), str(unpacked))
-        place = DEBIAN / "root" / package
+        content = Path(folder, "content")
+        _run("dpkg", "-x", str(archive), str(content))
         place.parent.mkdir(exist_ok=True)
-        unpacked.replace(place)
+        content.replace(place)
 
 
 def _apt(*arguments: str, cwd: Path | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
@@ -13,6 +14,8 @@ from labkit.lab import Lab
 from labkit.part import Part, answers
 from labkit.process import Command
 
+PACKAGE = "prometheus-alertmanager"
+TEMPLATES = b"/usr/share/prometheus/alertmanager"
 RULES = ROOT / "atom" / "monitoring" / "atom.rules.yml"
 
 
@@ -82,7 +85,7 @@ class Alertmanager(Part):
     secrets: ClassVar = ("pager_webhook",)
 
     def obtain(self, lab: Lab) -> None:  # noqa: ARG002
-        debian.program("prometheus-alertmanager", "prometheus-alertmanager")
+        _relocated()
 
     def configure(self, lab: Lab) -> None:
         home = lab.path("alertmanager")
@@ -113,18 +116,32 @@ class Alertmanager(Part):
         home = lab.path("alertmanager")
         return Command(
             (
-                str(debian.program("prometheus-alertmanager", "prometheus-alertmanager")),
+                str(_relocated()),
                 f"--config.file={home / 'alertmanager.yml'}",
                 f"--storage.path={home / 'data'}",
                 f"--web.listen-address={lab.address('alertmanager')}",
                 "--cluster.listen-address=",
                 "--log.level=warn",
             ),
-            cwd=home,
+            cwd=debian.unpacked(PACKAGE) / "usr" / "share" / "prometheus" / "alertmanager",
         )
 
     def ready(self, lab: Lab) -> bool:
         return answers(f"{alertmanager_url(lab)}/-/ready")
+
+
+def _relocated() -> Path:
+    """Alertmanager, looking for its templates in its working directory.
+
+    Debian's build reads them from a fixed folder under /usr/share, which only an installed package has. A path of the
+    same length takes its place in a copy of the program.
+    """
+    program = debian.program(PACKAGE, PACKAGE)
+    copy = program.with_name("alertmanager-relocated")
+    if not copy.exists():
+        code = program.read_bytes().replace(TEMPLATES, b"/proc/self/cwd".ljust(len(TEMPLATES), b"/"))
+        write_private(copy, code, mode=0o755)
+    return copy
 
 
 def prometheus_url(lab: Lab) -> str:

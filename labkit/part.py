@@ -17,10 +17,6 @@ READY_TIMEOUT_S = 30.0
 POLL_S = 0.05
 
 
-class UnavailableError(RuntimeError):
-    """The part cannot be had here; the message says why, for the operator."""
-
-
 class Part:
     """One server or one job of the lab.
 

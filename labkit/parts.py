@@ -8,6 +8,7 @@ from labkit.openbao import OpenBao
 from labkit.part import Part
 from labkit.postgres import Postgres
 from labkit.seaweedfs import SeaweedFS
+from labkit.services import Admission, Backup, Exporter, FirstData, Pager, Registry
 
 PARTS: dict[str, Part] = {
     part.name: part
@@ -16,6 +17,12 @@ PARTS: dict[str, Part] = {
         SeaweedFS(),
         Postgres(),
         ImageRegistry(),
+        FirstData(),
+        Registry(),
+        Admission(),
+        Pager(),
+        Backup(),
+        Exporter(),
         Prometheus(),
         Alertmanager(),
     )

@@ -15,9 +15,12 @@ from typing import Any, ClassVar
 
 import psycopg2
 import psycopg2.extensions
+from psycopg2.extensions import encrypt_password
 
+from labkit.errors import UnavailableError
+from labkit.files import ROOT
 from labkit.lab import Lab
-from labkit.part import Part, UnavailableError
+from labkit.part import Part
 from labkit.process import Command, clean_environment
 
 # The package is located, not imported: importing it makes folders elsewhere.
@@ -98,6 +101,15 @@ class Postgres(Part):
             return False
         return True
 
+    def seed(self, lab: Lab) -> None:
+        """The platform's schema, the logins' passwords, and the auditor's grants."""
+        _execute(lab, "postgres", f"CREATE DATABASE {DATABASE}")
+        _execute(lab, DATABASE, (ROOT / "atom" / "schema.sql").read_text())
+        _execute(lab, DATABASE, "CREATE ROLE auditor LOGIN")
+        for login in LOGINS:
+            _execute(lab, DATABASE, f"ALTER ROLE {login} PASSWORD '{_verifier(lab, login)}'")
+        _execute(lab, DATABASE, (ROOT / "docs" / "grants" / "postgres.sql").read_text())
+
     def clean(self, lab: Lab) -> None:
         refuge = lab.path("postgres").resolve().parent
         if refuge.name.startswith(REFUGE):
@@ -122,6 +134,25 @@ def connect(lab: Lab, login: str, dbname: str = DATABASE) -> Any:
     connection = psycopg2.connect(dsn(lab, login, dbname))
     connection.autocommit = True
     return connection
+
+
+def _verifier(lab: Lab, login: str) -> str:
+    """What the server stores of a password: made here, so that no statement and no log ever holds the password."""
+    connection = connect(lab, "postgres", "postgres")
+    try:
+        made: str = encrypt_password(lab.secret(f"postgres_{login}"), login, connection, "scram-sha-256")
+        return made
+    finally:
+        connection.close()
+
+
+def _execute(lab: Lab, dbname: str, statements: str) -> None:
+    connection = connect(lab, "postgres", dbname)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statements)
+    finally:
+        connection.close()
 
 
 def _user() -> str | None:

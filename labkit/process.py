@@ -15,8 +15,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import psutil
-
 from labkit.files import write_private
 
 MARK = "ATOM_LAB_PROCESS_OF"
@@ -110,13 +108,15 @@ def stop(processes: Iterable[Running], stop_signal: int = signal.SIGTERM, grace_
 
 def of_lab(folder: Path) -> list[Running]:
     """Every process that was started for this lab, or by one of them, recorded or not."""
+    mark = f"{MARK}={folder}".encode()
     found = []
-    for process in psutil.process_iter():
+    for place in Path("/proc").glob("[0-9]*"):
         try:
-            if process.environ().get(MARK) == str(folder) and (ticks := started_at(process.pid)) is not None:
-                found.append(Running(process.pid, ticks))
-        except psutil.Error:
+            marked = mark in (place / "environ").read_bytes().split(b"\0")
+        except OSError:
             continue  # gone meanwhile, or another user's: not ours
+        if marked and (ticks := started_at(int(place.name))) is not None:
+            found.append(Running(int(place.name), ticks))
     return found
 
 

@@ -6,6 +6,7 @@
 
 # Configuration: how the server, its mounts and its devices are set up. Listing audit devices is a root-protected path.
 path "sys/auth"          { capabilities = ["read"] }
+path "sys/auth/+/tune"   { capabilities = ["read"] }
 path "sys/mounts"        { capabilities = ["read"] }
 path "sys/mounts/*"      { capabilities = ["read"] }
 path "sys/audit"         { capabilities = ["read", "sudo"] }
@@ -27,7 +28,7 @@ path "auth/token/lookup-accessor" { capabilities = ["update"] }
 
 # The login probe: a role of the audit's own.
 path "auth/approle/role/audit-probe/role-id"           { capabilities = ["read"] }
-path "auth/approle/role/audit-probe/secret-id"         { capabilities = ["update"] }
+path "auth/approle/role/audit-probe/secret-id"         { capabilities = ["update", "list"] }
 path "auth/approle/role/audit-probe/secret-id/destroy" { capabilities = ["update"] }
 path "auth/approle/login"                              { capabilities = ["update"] }
 
