@@ -68,7 +68,9 @@ def append(
     )
 
 
-def events(cursor: Any, *, after: int = 0, request_id: str | None = None, limit: int = SEGMENT_RECORDS) -> list[dict[str, Any]]:
+def events(
+    cursor: Any, *, after: int = 0, request_id: str | None = None, limit: int = SEGMENT_RECORDS
+) -> list[dict[str, Any]]:
     """Records in order, as they were chained; ``request_id`` selects by prefix."""
     cursor.execute(
         f"SELECT {COLUMNS} FROM audit.events WHERE seq > %s"  # noqa: S608

@@ -28,7 +28,8 @@ class Identities:
 
     def __init__(self, as_json: str) -> None:
         self._by_digest = {
-            entry["sha256"]: Identity(entry["name"], entry["role"], tuple(entry["tenants"])) for entry in json.loads(as_json)
+            entry["sha256"]: Identity(entry["name"], entry["role"], tuple(entry["tenants"]))
+            for entry in json.loads(as_json)
         }
 
     def of(self, token: str) -> Identity | None:

@@ -17,7 +17,6 @@ STATUS = {
     "mode_unknown": 422,
     "signature_missing": 422,
     "signature_invalid": 422,
-    "signer_untrusted": 422,
     "signer_revoked": 422,
     "dependency_unavailable": 503,
 }

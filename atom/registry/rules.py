@@ -13,31 +13,48 @@ from atom.registry.refusals import Refusal
 from atom.settings import Settings
 
 
-def signer_of(settings: Settings, data: bytes, signature: str | None) -> str | None:
+class SignatureMemory:
+    """Which signatures were found good, for which packages; only deliberate defects take its word for anything."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, set[str]] = {}
+
+    def remember(self, signature: str, name: str) -> None:
+        self._names.setdefault(signature, set()).add(name)
+
+    def excuses(self, settings: Settings, signature: str, name: str) -> bool:
+        """Whether a switched-on defect would let a signature pass that no trusted key made over these bytes."""
+        names = self._names.get(signature)
+        if names is None:
+            return settings.defective("accept_untrusted_key")
+        return settings.defective("accept_tampered" if name in names else "accept_swapped_signature")
+
+
+def signer_of(settings: Settings, memory: SignatureMemory, name: str, data: bytes, signature: str | None) -> str | None:
     """The trusted key that signed exactly these bytes; None where signatures are not enforced and there is none.
 
-    :raises Refusal: signature_missing, signature_invalid, signer_untrusted or signer_revoked.
+    A detached signature names no key, so one by a stranger cannot be told from a broken one: both are
+    ``signature_invalid``.
+
+    :raises Refusal: signature_missing, signature_invalid or signer_revoked.
     """
     enforced = settings["signatures.mode"] == "enforce"
-    trusted = signing.load_keys(Path(settings["signatures.trusted_keys"]))
-    revoked = signing.load_keys(Path(settings["signatures.revoked_keys"]))
     if not signature:
         if enforced and not settings.defective("accept_unsigned"):
             raise Refusal("signature_missing", "the package is not signed")
         return None
-    for known, key in revoked.items():
+    for known, key in signing.load_keys(Path(settings["signatures.revoked_keys"])).items():
         if signing.verifies(key, signature, data):
             if enforced and not settings.defective("accept_revoked_key"):
                 raise Refusal("signer_revoked", "the package is signed with a revoked key")
             return known
-    for known, key in trusted.items():
+    for known, key in signing.load_keys(Path(settings["signatures.trusted_keys"])).items():
         if signing.verifies(key, signature, data):
+            memory.remember(signature, name)
             return known
-    if not enforced:
-        return None
-    if any(settings.defective(name) for name in ("accept_tampered", "accept_swapped_signature", "accept_untrusted_key")):
-        return None
-    raise Refusal("signature_invalid", "no trusted key signed exactly these bytes")
+    if enforced and not memory.excuses(settings, signature, name):
+        raise Refusal("signature_invalid", "no trusted key signed exactly these bytes")
+    return None
 
 
 def check_mode(settings: Settings, package: Package) -> None:
