@@ -1,8 +1,8 @@
 """The audit log: every decision is one record, chained to the one before, first in PostgreSQL, then sealed in S3.
 
 A record's ``hash`` is the SHA-256 of its RFC 8785 canonical JSON without ``hash`` itself; ``prev_hash`` is the hash of
-the record before (64 zeros before the first). Sealed segments are S3 objects under ``log/``, one canonical record a line,
-named by their first and last sequence numbers, written under Object Lock; ``audit.segments`` anchors each by digest.
+the record before (64 zeros before the first). Sealed segments are S3 objects under ``log/``, one canonical record a
+line, named by their first and last sequence numbers, under Object Lock; ``audit.segments`` anchors each by digest.
 """
 
 from __future__ import annotations

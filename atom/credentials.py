@@ -1,7 +1,7 @@
 """How a service comes by its credentials: AppRole, with a secret id that was response-wrapped for it alone.
 
-The wrapping token lies in a file only the service may read, works once, and is deleted on reading. What Vault answers is
-kept in memory; nothing is taken from the environment or the command line, where other processes could see it.
+The wrapping token lies in a file only the service may read, works once, and is deleted on reading. What Vault answers
+is kept in memory; nothing is taken from the environment or the command line, where other processes could see it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg2
 import psycopg2.extras
 
-psycopg2.extras.register_uuid()
+psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 POOL_SIZE = 8
 
 
@@ -22,7 +22,13 @@ class Database:
     """A small pool of connections of one role."""
 
     def __init__(self, *, host: str, port: int, dbname: str, user: str, password: str) -> None:
-        self._options = {"host": host, "port": port, "dbname": dbname, "user": user, "password": password}
+        self._options: dict[str, Any] = {
+            "host": host,
+            "port": port,
+            "dbname": dbname,
+            "user": user,
+            "password": password,
+        }
         self._name = f"PostgreSQL at {host}:{port}"
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue(POOL_SIZE)
 

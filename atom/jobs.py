@@ -9,6 +9,7 @@ from atom.settings import Settings
 
 
 def note_success(settings: Settings, job: str) -> None:
+    """Note that a job succeeded just now."""
     folder = Path(settings["jobs.status_dir"])
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / f".{job}"

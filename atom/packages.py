@@ -15,6 +15,7 @@ import yaml
 
 MAX_BYTES = 256 * 1024
 MAX_NODES = 20_000
+MAX_TEXT = 200
 MODES = ("manual", "auto")
 MERGE = "tag:yaml.org,2002:merge"
 
@@ -45,14 +46,15 @@ class _StrictLoader(yaml.SafeLoader):
     """SafeLoader that refuses duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _value in node.value if key.tag != MERGE]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _value in node.value if key.tag != MERGE]
         twice = {str(key) for key in keys if keys.count(key) > 1}
         if twice:
-            raise PackageError(f"the key {sorted(twice)[0]!r} stands twice in one mapping")
+            raise PackageError(f"the key {min(twice)!r} stands twice in one mapping")
         return super().construct_mapping(node, deep)
 
 
 def digest_of(data: bytes) -> str:
+    """``sha256:`` and the hex digest of exactly these bytes."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
@@ -65,11 +67,7 @@ def parse(data: bytes) -> Package:
     metadata, spec = _mapping(document, "metadata"), _mapping(document, "spec")
     if document.get("apiVersion") != "atom/v1" or document.get("kind") != "WorkflowPackage":
         raise PackageError("apiVersion must be atom/v1 and kind WorkflowPackage")
-    texts = {}
-    for key in ("name", "version", "author", "tenant"):
-        texts[key] = metadata.get(key)
-        if not isinstance(texts[key], str) or not texts[key].strip() or len(texts[key]) > 200:
-            raise PackageError(f"metadata.{key} must be a text")
+    texts = {key: _text(metadata, key) for key in ("name", "version", "author", "tenant")}
     steps = spec.get("steps")
     if not isinstance(steps, list) or not steps:
         raise PackageError("spec.steps must be a list of at least one step")
@@ -122,6 +120,13 @@ def _count(document: Any) -> None:
             pending.extend(value.values())
         elif isinstance(value, list):
             pending.extend(value)
+
+
+def _text(metadata: Mapping[str, Any], key: str) -> str:
+    value = metadata.get(key)
+    if not isinstance(value, str) or not value.strip() or len(value) > MAX_TEXT:
+        raise PackageError(f"metadata.{key} must be a text of at most {MAX_TEXT} characters")
+    return value
 
 
 def _mapping(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -1,8 +1,8 @@
 """The policy engine: says before a run what a workflow would do that it must not.
 
 Rules are data (``rules.yml``); this module's work is that they see what the workers would execute, not how it was
-spelled: encodings are undone, look-alike letters folded, string arithmetic in templates evaluated, lists joined. A template
-in a statement that cannot be evaluated now could become anything later, and is a finding itself.
+spelled: encodings are undone, look-alike letters folded, string arithmetic in templates evaluated, lists joined. A
+template in a statement that cannot be evaluated now could become anything later, and is a finding itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ CLASSES = (
     "control_disabling",
 )
 DECODE_DEPTH = 3
-LOOK_ALIKES = str.maketrans("аеорсхуіјѕԁһӏ", "aeopcxyijsdhl") | str.maketrans("αορνι", "aopvi")
+LOOK_ALIKES = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0445\u0443\u0456\u0458\u0455\u0501\u04bb\u04cf", "aeopcxyijsdhl"
+) | str.maketrans("\u03b1\u03bf\u03c1\u03bd\u03b9", "aopvi")
 """Cyrillic and Greek letters drawn like Latin ones (Unicode TR39 confusables), after case folding."""
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 CONCATENATION = re.compile(r"""(['"])((?:(?!\1).)*)\1\s*[~+]\s*(['"])((?:(?!\3).)*)\3""")

@@ -11,6 +11,7 @@ from atom.settings import Settings
 
 
 def settings_from_arguments(about: str) -> Settings:
+    """The settings named on the command line of a service."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--settings", type=Path, required=True, help="the platform's settings file")
     return configure(parser.parse_args().settings)

@@ -44,7 +44,7 @@ class Api:
             Route("/enforcement", self.enforcement),
             Route("/policy/rules", self.rules),
             Route("/audit/events", self.events),
-            Route("/workflows", self.list, methods=["GET"]),
+            Route("/workflows", self.page, methods=["GET"]),
             Route("/workflows", self.upload, methods=["POST"]),
             Route(workflow, self.get, methods=["GET"]),
             Route(workflow, self.replace, methods=["PUT"]),
@@ -98,11 +98,11 @@ class Api:
         found = await run_in_threadpool(self._registry.events, request.query_params.get("request_id", ""))
         return JSONResponse({"events": found})
 
-    async def list(self, request: Request) -> Response:
+    async def page(self, request: Request) -> Response:
         asked = request.query_params
         limit = min(max(int(asked.get("limit", "100")), 1), 500) if asked.get("limit", "100").isdigit() else 100
         found, after = await run_in_threadpool(
-            self._registry.list, self._who(request), after=asked.get("after", ""), limit=limit
+            self._registry.page, self._who(request), after=asked.get("after", ""), limit=limit
         )
         return JSONResponse({"workflows": _plain(found), "next": after})
 

@@ -31,7 +31,7 @@ class Registry:
         with database.transaction() as cursor:
             self.tenants = store.tenants(cursor)
 
-    def list(self, who: Identity, *, after: str = "", limit: int = 100) -> tuple[list[dict[str, Any]], str | None]:
+    def page(self, who: Identity, *, after: str = "", limit: int = 100) -> tuple[list[dict[str, Any]], str | None]:
         """A page of workflows, and where the next one starts."""
         visible = None if "*" in who.tenants else list(who.tenants)
         with self._database.transaction() as cursor:

@@ -9,8 +9,8 @@ from typing import Any
 from atom.packages import Package
 
 CURRENT = """
-    SELECT w.id, w.name, w.tenant_id, v.version, v.author, v.digest, v.declared_mode, v.schedule, v.content, v.signature,
-           v.signer, v.uploaded_at
+    SELECT w.id, w.name, w.tenant_id, v.version, v.author, v.digest, v.declared_mode, v.schedule, v.content,
+           v.signature, v.signer, v.uploaded_at
     FROM atom.workflows w
     JOIN LATERAL (SELECT * FROM atom.workflow_versions WHERE workflow_id = w.id ORDER BY id DESC LIMIT 1) v ON true
 """
@@ -33,7 +33,8 @@ def index(cursor: Any, *, visible: list[str] | None, after: str, limit: int) -> 
     """A page of workflow ids with their tenants, in order; ``visible`` None shows every tenant's."""
     cursor.execute(
         "SELECT workflow_id::text AS id, tenant FROM atom.workflow_index"
-        " WHERE workflow_id::text > %s AND (%s::text[] IS NULL OR tenant = ANY (%s)) ORDER BY workflow_id::text LIMIT %s",
+        " WHERE workflow_id::text > %s AND (%s::text[] IS NULL OR tenant = ANY (%s))"
+        " ORDER BY workflow_id::text LIMIT %s",
         (after, visible, visible, limit),
     )
     return list(cursor.fetchall())
@@ -47,6 +48,7 @@ def current(cursor: Any, workflow_id: str) -> dict[str, Any] | None:
 
 
 def by_name(cursor: Any, name: str) -> bool:
+    """Whether the tenant has a workflow of this name."""
     cursor.execute("SELECT 1 FROM atom.workflows WHERE name = %s", (name,))
     return cursor.fetchone() is not None
 
@@ -71,6 +73,7 @@ def add_version(
     signature: str | None,
     signer: str | None,
 ) -> None:
+    """A new version of a workflow, which is the present one from now on."""
     mode = package.declared_mode
     cursor.execute(
         "INSERT INTO atom.workflow_versions (tenant_id, workflow_id, version, author, digest, declared_mode, schedule,"
@@ -100,6 +103,7 @@ def approval(cursor: Any, workflow_id: str) -> dict[str, Any] | None:
 
 
 def add_approval(cursor: Any, tenant_id: str, workflow_id: str, digest: str, by: str, role: str, hours: float) -> None:
+    """An approval of exactly this digest, for so many hours."""
     cursor.execute(
         "INSERT INTO atom.approvals (tenant_id, workflow_id, digest, approved_by, role, expires_at)"
         " VALUES (%s, %s, %s, %s, %s, %s)",
@@ -119,6 +123,7 @@ def allowed_dry_run(cursor: Any, workflow_id: str, digest: str, hours: float) ->
 
 
 def add_dry_run(cursor: Any, tenant_id: str, workflow_id: str, digest: str, verdict: str) -> None:
+    """That this digest was dry-run, and what came of it."""
     cursor.execute(
         "INSERT INTO atom.dry_runs (tenant_id, workflow_id, digest, verdict) VALUES (%s, %s, %s, %s)",
         (tenant_id, workflow_id, digest, verdict),
@@ -139,6 +144,7 @@ def add_run(cursor: Any, tenant_id: str, workflow_id: str, digest: str, trigger:
 def finish_run(
     cursor: Any, tenant_id: str, run_id: str, started: datetime, steps: list[dict[str, str]], reason: str | None
 ) -> None:
+    """The end of a run, with what became of its steps; a reason means that it failed."""
     for position, step in enumerate(steps):
         cursor.execute(
             "INSERT INTO atom.run_steps (run_id, tenant_id, position, name, uses, status, detail)"
@@ -163,6 +169,7 @@ def runs(cursor: Any, workflow_id: str) -> list[dict[str, Any]]:
 
 
 def make_due(cursor: Any, tenant_id: str, workflow_id: str, request_id: str | None) -> None:
+    """Put a workflow on the schedule for now."""
     cursor.execute(
         "INSERT INTO atom.schedules (workflow_id, tenant_id, due_at, request_id) VALUES (%s, %s, clock_timestamp(), %s)"
         " ON CONFLICT (workflow_id) DO UPDATE SET due_at = excluded.due_at, request_id = excluded.request_id",
