@@ -20,8 +20,9 @@ def fetch(settings: Settings, service: str) -> dict[str, str]:
     session = requests.Session()
     session.trust_env = False
     session.verify = settings["vault.cacert"]
-    vault = hvac.Client(url=settings["vault.addr"], session=session, verify=session.verify, token="", timeout=10)
-    secret_id = vault.sys.unwrap(token=_read_once(Path(ours["secret_id_file"])))["data"]["secret_id"]
+    vault = hvac.Client(url=settings["vault.addr"], session=session, verify=session.verify, timeout=10)
+    vault.token = _read_once(Path(ours["secret_id_file"]))
+    secret_id = vault.sys.unwrap()["data"]["secret_id"]
     vault.auth.approle.login(ours["role_id"], secret_id, mount_point=settings["vault.approle_mount"])
     try:
         answer = vault.secrets.kv.v2.read_secret_version(

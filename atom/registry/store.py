@@ -115,7 +115,7 @@ def allowed_dry_run(cursor: Any, workflow_id: str, digest: str, hours: float) ->
     """A dry-run of this digest, not too old, that found nothing to block."""
     cursor.execute(
         "SELECT id FROM atom.dry_runs WHERE workflow_id = %s AND digest = %s AND verdict = 'allowed'"
-        " AND at > clock_timestamp() - make_interval(hours => %s) LIMIT 1",
+        " AND at > clock_timestamp() - %s * interval '1 hour' LIMIT 1",
         (workflow_id, digest, hours),
     )
     row = cursor.fetchone()
