@@ -21,10 +21,14 @@ import requests
 import yaml
 from botocore.config import Config
 
+from labkit import control, seaweedfs
 from labkit.errors import LabNotRunningError
 from labkit.files import lab_folder, write_private
+from labkit.images import Images
+from labkit.lab import Lab
 
 TIMEOUT_S = 10
+S3_RELOAD_S = 0.5  # the server reads its identities in the background and tells nobody
 
 
 class State(MutableMapping[str, Any]):
@@ -135,6 +139,26 @@ class Bench:
     def oci(self, method: str, path: str, **options: Any) -> requests.Response:
         """Ask the image registry: ``oci("GET", "/v2/atom/runner/tags/list")``."""
         return self._http(method, self.connections["image_registry"]["url"] + path, **options)
+
+    @cached_property
+    def images(self) -> Images:
+        """Pushes, signs, retags and deletes in the image registry."""
+        return Images(self.connections["image_registry"]["url"])
+
+    def s3_policy(self, identity: str, policy: dict[str, Any] | None = None) -> None:
+        """Give ``writer``, ``exporter`` or ``auditor`` this policy, in AWS's language; None: its proper one again."""
+        lab = Lab(self.folder)
+        seaweedfs.write_identities(lab, {**seaweedfs.POLICIES, identity: policy or seaweedfs.POLICIES[identity]})
+        seaweedfs.reload_identities(lab)
+        time.sleep(S3_RELOAD_S)
+
+    def stop(self, server: str) -> None:
+        """Stop one of the lab's servers, keeping its data."""
+        control.stop(server, self.folder)
+
+    def start(self, server: str) -> None:
+        """Start it again, on its port with its data."""
+        control.start(server, self.folder)
 
     def settings(self) -> dict[str, Any]:
         """The platform's settings as they are on disk now."""

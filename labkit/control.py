@@ -85,7 +85,7 @@ def start(name: str, folder: Path | None = None) -> bool:
     with only_one(lab.folder):
         if lab.alive(name):
             return False
-        part.start(lab)
+        _start(part, lab)
         connections.refresh_pids(lab)
         return True
 
@@ -160,11 +160,18 @@ def _revive(lab: Lab, say: Say) -> list[str]:
     """Start again what died, in the order of the parts."""
     dead = [part for name, part in PARTS.items() if part.is_server and name not in lab.missing and not lab.alive(name)]
     for part in dead:
-        part.start(lab)
+        _start(part, lab)
         say(f"{part.name} was down: started again")
     if dead:
         connections.refresh_pids(lab)
     return [part.name for part in dead]
+
+
+def _start(part: Part, lab: Lab) -> None:
+    try:
+        part.start(lab)
+    except Exception as error:
+        raise RuntimeError(f"{part.name} cannot be started: {error}") from error
 
 
 def _tear_down(folder: Path) -> bool:

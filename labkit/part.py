@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ class Part:
     ports: ClassVar[tuple[str, ...]] = ()
     secrets: ClassVar[tuple[str, ...]] = ()
     is_server: ClassVar[bool] = True
+    stop_signal: ClassVar[int] = signal.SIGTERM
 
     def obtain(self, lab: Lab) -> None:
         """Have the programs; UnavailableError when they cannot be had."""
@@ -36,8 +38,11 @@ class Part:
     def configure(self, lab: Lab) -> None:
         """Write what the program reads; called once."""
 
+    def prepare(self, lab: Lab) -> None:
+        """What every start needs beforehand."""
+
     def command(self, lab: Lab) -> Command:
-        """How to run it; called at every start."""
+        """How to run it."""
         raise NotImplementedError
 
     def ready(self, lab: Lab) -> bool:
@@ -64,6 +69,7 @@ class Part:
         """Start it (again): same ports, same data. Nothing happens when it runs."""
         if not self.is_server or lab.alive(self.name):
             return
+        self.prepare(lab)
         running = process.spawn(lab.folder, self.name, self.command(lab))
         wait_until(lambda: self.ready(lab), running, lab.path("logs", f"{self.name}.log"))
         self.awaken(lab)
@@ -71,7 +77,7 @@ class Part:
     def stop(self, lab: Lab) -> None:
         """Stop it, keeping its data."""
         if running := process.recorded(lab.folder, self.name):
-            process.stop([running], self.command(lab).stop_signal)
+            process.stop([running], self.stop_signal)
 
 
 def wait_until(ready: Callable[[], bool], running: process.Running, log: Path) -> None:

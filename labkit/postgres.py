@@ -49,6 +49,7 @@ class Postgres(Part):
     name = "postgres"
     ports: ClassVar = ("postgres",)
     secrets: ClassVar = tuple(f"postgres_{login}" for login in LOGINS)
+    stop_signal = signal.SIGINT  # fast shutdown: SIGTERM would wait for its clients
 
     def obtain(self, lab: Lab) -> None:  # noqa: ARG002
         if not (PROGRAMS / "postgres").exists():
@@ -92,7 +93,7 @@ class Postgres(Part):
         flags = [flag for name, value in settings.items() for flag in ("-c", f"{name}={value}")]
         home = lab.path("postgres").resolve()
         argv = (str(_bin(lab) / "postgres"), "-D", str(home / "data"), *flags)
-        return Command(argv, cwd=home, user=_user(), stop_signal=signal.SIGINT)
+        return Command(argv, cwd=home, user=_user())
 
     def ready(self, lab: Lab) -> bool:
         try:

@@ -28,7 +28,6 @@ class Command:
     argv: tuple[str, ...]
     cwd: Path | None = None
     user: str | None = None
-    stop_signal: int = signal.SIGTERM
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -80,7 +79,7 @@ def spawn(folder: Path, name: str, command: Command) -> Running:
             extra_groups=[] if command.user else None,
         )
     running = Running(child.pid, started_at(child.pid) or -1)
-    write_private(folder / "run" / f"{name}.json", json.dumps({**asdict(running), "stop_signal": command.stop_signal}))
+    write_private(folder / "run" / f"{name}.json", json.dumps(asdict(running)))
     return running
 
 

@@ -50,6 +50,7 @@ class SeaweedFS(Part):
     name = "seaweedfs"
     ports: ClassVar = tuple(f"weed_{name}{suffix}" for name in LISTENERS for suffix in ("", "_grpc"))
     secrets: ClassVar = tuple(f"s3_{name}" for name in IDENTITIES)
+    stop_signal = signal.SIGKILL  # it takes 15 s over SIGTERM, and loses nothing without
 
     def obtain(self, lab: Lab) -> None:  # noqa: ARG002
         _program()
@@ -92,7 +93,6 @@ class SeaweedFS(Part):
                 "-volume.preStopSeconds=0",
             ),
             cwd=home,
-            stop_signal=signal.SIGKILL,  # it takes 15 s over SIGTERM, and loses nothing without
         )
 
     def ready(self, lab: Lab) -> bool:

@@ -25,9 +25,11 @@ class Service(Part):
 
     scheme: ClassVar[str] = "http"
 
-    def command(self, lab: Lab) -> Command:
+    def prepare(self, lab: Lab) -> None:
         if self.name in openbao.SERVICES:
             hand_over_secret_id(lab, self.name)
+
+    def command(self, lab: Lab) -> Command:
         return Command(_python(lab, self.name), cwd=ROOT)
 
     def ready(self, lab: Lab) -> bool:
