@@ -35,7 +35,14 @@ from rich.table import Table
 from rich.text import Text
 
 COLOURS = {"PASS": C.COLOR_OK, "FAIL": C.COLOR_ERROR, "BLOCKED": C.COLOR_CHANGED}
-STYLES = {"PASS": "green", "FAIL": "bold red", "BLOCKED": "yellow", "yes": "green", "no": "bold red", "unknown": "yellow"}
+STYLES = {
+    "PASS": "green",
+    "FAIL": "bold red",
+    "BLOCKED": "yellow",
+    "yes": "green",
+    "no": "bold red",
+    "unknown": "yellow",
+}
 PLAIN_WIDTH = 160
 LONGEST_NOTE = 400
 
@@ -144,7 +151,9 @@ class CallbackModule(DefaultCallback):
         if result.task.action.endswith("assert"):
             self._decision = said
         else:
-            self._display.display(f"{'BLOCKED':8} {result.task_name} on {target} {state}: {said}", color=COLOURS["BLOCKED"])
+            self._display.display(
+                f"{'BLOCKED':8} {result.task_name} on {target} {state}: {said}", color=COLOURS["BLOCKED"]
+            )
 
     def _show_check(self, check: dict[str, Any], target: str) -> None:
         status = str(check.get("status"))
@@ -158,8 +167,19 @@ class CallbackModule(DefaultCallback):
         head = f"{matrix['title']}: {matrix['environment']} (run {matrix['run_id']})"
         if matrix["partial"]:
             head += f", partial: {' '.join(matrix['limits'])}"
-        table = Table(box=box.ROUNDED if ANSIBLE_COLOR else box.ASCII2, title=one_line(head), title_justify="left", show_lines=False)
-        for column, fixed in (("Policy", 27), ("Implemented", 11), ("Enforced", 8), ("Evidence File", 24), ("Pass/Fail", 9)):
+        table = Table(
+            box=box.ROUNDED if ANSIBLE_COLOR else box.ASCII2,
+            title=one_line(head),
+            title_justify="left",
+            show_lines=False,
+        )
+        for column, fixed in (
+            ("Policy", 27),
+            ("Implemented", 11),
+            ("Enforced", 8),
+            ("Evidence File", 24),
+            ("Pass/Fail", 9),
+        ):
             table.add_column(column, width=fixed)
         table.add_column("Notes", ratio=1, overflow="fold")
         for row in matrix["policies"]:
@@ -173,12 +193,18 @@ class CallbackModule(DefaultCallback):
         out = io.StringIO()
         wide = sys.stdout.isatty() and ANSIBLE_COLOR
         console = Console(
-            file=out, force_terminal=bool(ANSIBLE_COLOR), width=None if wide else PLAIN_WIDTH, legacy_windows=False, highlight=False
+            file=out,
+            force_terminal=bool(ANSIBLE_COLOR),
+            width=None if wide else PLAIN_WIDTH,
+            legacy_windows=False,
+            highlight=False,
         )
         console.print(table)
         self._display.display(f"\n{out.getvalue().rstrip()}")
         verdict = "accepted" if matrix["accepted"] else "not accepted"
         counts = ", ".join(f"{summary[status]} {status}" for status in ("PASS", "FAIL", "BLOCKED"))
-        self._display.display(f"{matrix['environment']}: {counts}: {verdict}", color=COLOURS["PASS" if matrix["accepted"] else "FAIL"])
+        self._display.display(
+            f"{matrix['environment']}: {counts}: {verdict}", color=COLOURS["PASS" if matrix["accepted"] else "FAIL"]
+        )
         for path in self._paths.get(matrix["environment"], {}).values():
             self._display.display(f"  {path}")

@@ -34,7 +34,9 @@ def environments_of(sources: Iterable[str], hostvars: Mapping[str, Mapping[str, 
             folder = path.resolve() if path.is_dir() else path.resolve().parent
             named.append((folder, _named(folder.name)))
     inhabited = {environment_of(hostvars[host]) for host in hostvars}
-    folders = {Path(hostvars[host]["inventory_dir"]).resolve() for host in hostvars if hostvars[host].get("inventory_dir")}
+    folders = {
+        Path(hostvars[host]["inventory_dir"]).resolve() for host in hostvars if hostvars[host].get("inventory_dir")
+    }
     # an inventory whose hosts all say `audit_environment` is reported under that name, not under its folder's as well
     empty = [name for folder, name in named if folder not in folders]
     ordered = [name for _folder, name in named if name in inhabited or name in empty]

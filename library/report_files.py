@@ -138,7 +138,9 @@ def main() -> None:
         paths = publish(directory, params["run_id"], params["files"])
         prune(directory, params["keep"])
     except (OSError, UnsafeNameError) as error:
-        module.fail_json(msg=f"The reports could not be written to {directory}: {error}. The previous ones are untouched.")
+        module.fail_json(
+            msg=f"The reports could not be written to {directory}: {error}. The previous ones are untouched."
+        )
     module.exit_json(changed=True, paths=paths)
 
 
