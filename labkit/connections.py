@@ -41,7 +41,7 @@ def write(lab: Lab) -> None:
     for part, facts in AUDITOR.items():
         if part not in missing:
             handed |= facts(lab)
-    write_private(lab.path("auditor.yml"), yaml.safe_dump(handed, sort_keys=False))
+    write_private(lab.path("auditor.yml"), yaml.safe_dump(handed, sort_keys=False, width=1000))
     known = {section: facts(lab) for part, (section, facts) in ADMINISTRATOR.items() if part not in missing}
     write_private(
         file(lab.folder),
@@ -97,7 +97,7 @@ AUDITOR: dict[str, Facts] = {
         "deployed_images": image_registry.deployed(lab),
     },
     "admission": lambda lab: {
-        "admission_url": services.url(lab, services.Admission),
+        "admission_url": f"{services.url(lab, services.Admission)}/validate",
         "admission_cacert": _cacert(lab),
     },
     "backup": lambda lab: {"backup_command": services.job_command(lab, "backup")},

@@ -45,6 +45,7 @@ class Prometheus(Part):
                 f"--storage.tsdb.path={home / 'data'}",
                 f"--web.listen-address={lab.address('prometheus')}",
                 "--web.enable-lifecycle",
+                "--rules.alert.resend-delay=2s",  # of a minute; what Alertmanager missed reaches it soon
                 "--log.level=warn",
             ),
             cwd=home,

@@ -73,9 +73,8 @@ class FirstData(Part):
     is_server = False
 
     def seed(self, lab: Lab) -> None:
-        from atom.seed import seed  # noqa: PLC0415
-
         from atom.database import Database  # noqa: PLC0415 - the platform is only needed here
+        from atom.seed import seed  # noqa: PLC0415
         from atom.settings import Settings  # noqa: PLC0415
 
         database = Database(
@@ -126,8 +125,7 @@ def write_host_files(lab: Lab) -> None:
     lab.path("etc", "cron.d").mkdir(mode=0o700)
     lines = [f"{when} atom {' '.join(job_command(lab, job))}" for job, when in NIGHTLY.items()]
     write_private(lab.path("etc", "cron.d", "atom"), "\n".join(["SHELL=/bin/sh", *lines, ""]), mode=0o644)
-    if (ROOT / "atom" / "ci").exists():
-        shutil.copytree(ROOT / "atom" / "ci", lab.path("ci-repo"))
+    shutil.copytree(ROOT / "atom" / "ci", lab.path("ci-repo"))
 
 
 def settings_file(lab: Lab) -> Path:
