@@ -83,7 +83,7 @@ def rules() -> tuple[Rule, ...]:
             severity=item["severity"],
             description=item["description"],
             uses=re.compile(item["uses"]) if "uses" in item else None,
-            pattern=re.compile(item["pattern"], re.MULTILINE),
+            pattern=re.compile("|".join(item["patterns"]), re.MULTILINE),
         )
         for item in data
     )
