@@ -77,7 +77,9 @@ class Catalogue:
         known = {tag for policy in self.policies for tag in (policy.id, policy.role)}
         unknown = (set(tags) | set(skip_tags)) - known - {"all", "always", "tagged", "untagged", "never"}
         if unknown:
-            raise CatalogueError(f"no policy is tagged {', '.join(sorted(unknown))}; tags are {', '.join(sorted(known))}")
+            raise CatalogueError(
+                f"no policy is tagged {', '.join(sorted(unknown))}; tags are {', '.join(sorted(known))}"
+            )
         everything = bool({"all", "tagged"} & set(tags))
         return [
             policy

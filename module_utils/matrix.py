@@ -166,7 +166,9 @@ def _answer(check: Check, registered: Mapping[str, Any] | None) -> dict[str, Any
     fault = _fault(answer)
     if fault:
         return _blocked(f"an answer that keeps the contract: module {check.source.module}: {fault}")
-    return {key: answer.get(key) for key in ("status", "summary", "prerequisite", "evidence", "started_at", "duration_s")}
+    return {
+        key: answer.get(key) for key in ("status", "summary", "prerequisite", "evidence", "started_at", "duration_s")
+    }
 
 
 def _fault(answer: Mapping[str, Any]) -> str | None:
