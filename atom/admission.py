@@ -25,7 +25,7 @@ from atom import server, signing
 from atom.settings import Settings
 
 REFERENCE = re.compile(
-    r"(?:(?P<host>[^/]+)/)?(?P<name>[a-z0-9._/-]+?)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+    r"(?:(?P<host>localhost|[^/]*[.:][^/]*)/)?(?P<name>[a-z0-9._/-]+?)(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 MANIFESTS = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 SIGNATURE = "dev.cosignproject.cosign/signature"

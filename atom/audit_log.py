@@ -104,6 +104,7 @@ class Sealer(threading.Thread):
         super().__init__(name="sealer", daemon=True)
         self._settings, self._database, self._store = settings, database, store
         self._client: Any = None
+        self._begun: list[dict[str, Any]] = []
         self.last_sealed = 0.0
         self.stopping = threading.Event()
 
@@ -115,15 +116,24 @@ class Sealer(threading.Thread):
                 self.last_sealed = datetime.now(timezone.utc).timestamp()
             except (DependencyUnavailableError, BotoCoreError, ClientError) as error:
                 log.warning("sealing is delayed: %s", type(error).__name__)
+            except Exception:  # a sealer that died would be noticed too late
+                log.exception("sealing failed and is tried again")
 
     def seal(self) -> bool:
-        """Seal one segment of what is not sealed yet; whether there was any."""
+        """Seal one segment of what is not sealed yet; whether there was any.
+
+        A segment that may have reached the store but not the anchor is finished first, with the same bytes under the
+        same key: one with more records would overlap it, and nothing can be taken back from the store.
+        """
         with self._database.transaction() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (CHAIN_LOCK + 1,))
             cursor.execute("SELECT coalesce(max(last_seq), 0) AS sealed FROM audit.segments")
-            records = events(cursor, after=cursor.fetchone()["sealed"])
-            if not records:
+            sealed = cursor.fetchone()["sealed"]
+            if not self._begun or self._begun[0]["seq"] != sealed + 1:
+                self._begun = events(cursor, after=sealed)
+            if not self._begun:
                 return False
+            records = self._begun
             body = b"".join(rfc8785.dumps(record) + b"\n" for record in records)
             first, last = records[0]["seq"], records[-1]["seq"]
             key = f"log/{first:012}-{last:012}.jsonl"
@@ -136,4 +146,5 @@ class Sealer(threading.Thread):
                 " VALUES (%s, %s, %s, %s, %s, %s)",
                 (key, first, last, records[-1]["hash"], hashlib.sha256(body).hexdigest(), answer.get("VersionId")),
             )
+        self._begun = []
         return True

@@ -32,6 +32,8 @@ def back_up(settings: Settings, user: str, password: str) -> Path:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     started = datetime.now(timezone.utc)
     folder = home / f"atom-{started:%Y%m%dT%H%M%S}.{started.microsecond // 1000:03}Z"
+    for killed in home.glob(".atom-*"):
+        shutil.rmtree(killed)
     unfinished = home / f".{folder.name}"
     unfinished.mkdir(mode=0o700)
     try:

@@ -1,12 +1,13 @@
 """Workflow packages (WPK): parsed once, strictly, into something every other part can trust.
 
-YAML is read with duplicate keys refused (two readers could see two documents), aliases resolved and counted (a "billion
-laughs" is refused), and only plain data types.
+YAML is read with duplicate keys refused (two readers could see two documents), aliases and merges resolved and counted
+(a "billion laughs" is refused), and only plain data types.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ MAX_NODES = 20_000
 MAX_TEXT = 200
 MODES = ("manual", "auto")
 MERGE = "tag:yaml.org,2002:merge"
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""Characters that YAML can escape but neither PostgreSQL nor UTF-8 can hold."""
 
 
 class PackageError(Exception):
@@ -43,7 +46,9 @@ class Package:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses duplicate keys."""
+    """SafeLoader that refuses duplicate keys, and merges (``<<``) that blow up: ten lines can make a million pairs."""
+
+    merged = 0
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _value in node.value if key.tag != MERGE]
@@ -51,6 +56,12 @@ class _StrictLoader(yaml.SafeLoader):
         if twice:
             raise PackageError(f"the key {min(twice)!r} stands twice in one mapping")
         return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        self.merged += len(node.value)
+        if self.merged > MAX_NODES:
+            raise PackageError("the package expands to too many values")
 
 
 def digest_of(data: bytes) -> str:
@@ -117,9 +128,11 @@ def _count(document: Any) -> None:
         if seen > MAX_NODES:
             raise PackageError("the package expands to too many values")
         if isinstance(value, dict):
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
+            pending += [*value, *value.values()]
+        elif isinstance(value, (list, set, tuple)):
+            pending += value
+        elif isinstance(value, str) and UNSTORABLE.search(value):
+            raise PackageError("the package contains characters that are no text")
 
 
 def _text(metadata: Mapping[str, Any], key: str) -> str:

@@ -40,8 +40,12 @@ def application(webhook_sha256: str, reader_sha256: str) -> Starlette:
     async def notifications(request: Request) -> Response:
         if not _bears(request, reader_sha256):
             return _refusal(401, "unauthenticated")
-        since = request.query_params.get("since", "")
-        return JSONResponse({"notifications": [one for one in kept if one["received_at"] >= since]})
+        try:
+            since = datetime.fromisoformat(request.query_params.get("since", "1970-01-01T00:00:00Z"))
+            found = [one for one in kept if datetime.fromisoformat(one["received_at"]) >= since]
+        except (ValueError, TypeError):  # TypeError: it names no time zone
+            return _refusal(400, "malformed")
+        return JSONResponse({"notifications": found})
 
     async def health(request: Request) -> Response:  # noqa: ARG001
         return JSONResponse({"status": "ok"})

@@ -28,6 +28,7 @@ class Metrics:
         self._settings = settings
         self._registry = CollectorRegistry()
         self._runs = Counter("atom_workflow_runs_total", "Finished runs", ["tenant", "status"], registry=self._registry)
+        self._events = Counter("atom_audit_events", "Audit records written", registry=self._registry)
         self._sealed = Gauge(
             "atom_audit_last_sealed_timestamp_seconds", "When the audit log was last sealed", registry=self._registry
         )
@@ -49,6 +50,9 @@ class Metrics:
     def on_run(self, tenant: str, status: str) -> None:
         self._runs.labels(tenant, status).inc()
 
+    def on_event(self) -> None:
+        self._events.inc()
+
     def render(self) -> bytes:
         self._sealed.set(self.sealer.last_sealed if self.sealer else 0)
         for job, gauge in self._jobs.items():
@@ -61,7 +65,7 @@ def main() -> None:
     secret = credentials.fetch(settings, "registry")
     database = Database(**settings["postgresql"], user=secret["postgres_user"], password=secret["postgres_password"])
     metrics = Metrics(settings)
-    registry = Registry(settings, database, metrics.on_run)
+    registry = Registry(settings, database, metrics.on_run, metrics.on_event)
     metrics.expect(list(registry.tenants))
     metrics.sealer = audit_log.Sealer(
         settings, database, lambda: audit_log.s3_client(settings, secret["s3_access_key"], secret["s3_secret_key"])
@@ -74,6 +78,8 @@ def main() -> None:
                 registry.tick()
             except DependencyUnavailableError as error:
                 log.warning("the scheduler waits: %s", error)
+            except Exception:  # one package must not stop every other one's schedule
+                log.exception("the scheduler passes over what it was at")
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

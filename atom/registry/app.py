@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -18,6 +20,7 @@ from starlette.routing import Route
 from atom import audit_log, policy_engine, signing
 from atom.database import DependencyUnavailableError
 from atom.packages import MAX_BYTES
+from atom.registry import health
 from atom.registry.identities import Identities, Identity
 from atom.registry.refusals import STATUS, Refusal
 from atom.registry.service import Registry
@@ -57,12 +60,14 @@ class Api:
             Route(f"{workflow}/runs", self.run, methods=["POST"]),
             Route(f"{workflow}/schedule-now", self.schedule_now, methods=["POST"]),
         ]
-        handlers = {Refusal: _refused, DependencyUnavailableError: _unavailable}
+        handlers = {Refusal: _refused, DependencyUnavailableError: _unavailable, HTTPException: _http_error}
         return Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)  # type: ignore[arg-type]
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002
+        """Only PostgreSQL is needed to serve; what else is away is said, and waited for."""
         await run_in_threadpool(self._registry.events, "health")
-        return JSONResponse({"status": "ok", "dependencies": {"postgresql": "ok"}})
+        others = await run_in_threadpool(health.of_others, self._settings)
+        return JSONResponse({"status": "ok", "dependencies": {"postgresql": "ok", **others}})
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002
         return PlainTextResponse(self._metrics(), media_type="text/plain; version=0.0.4")
@@ -95,14 +100,14 @@ class Api:
         who = self._who(request)
         if "*" not in who.tenants:
             raise Refusal("forbidden", "the audit log spans all tenants")
-        found = await run_in_threadpool(self._registry.events, request.query_params.get("request_id", ""))
+        found = await run_in_threadpool(self._registry.events, _text(request.query_params.get("request_id", "")))
         return JSONResponse({"events": found})
 
     async def page(self, request: Request) -> Response:
         asked = request.query_params
-        limit = min(max(int(asked.get("limit", "100")), 1), 500) if asked.get("limit", "100").isdigit() else 100
+        limit = int(asked["limit"]) if re.fullmatch("[0-9]{1,4}", asked.get("limit", "")) else 100
         found, after = await run_in_threadpool(
-            self._registry.page, self._who(request), after=asked.get("after", ""), limit=limit
+            self._registry.page, self._who(request), after=_text(asked.get("after", "")), limit=min(max(limit, 1), 500)
         )
         return JSONResponse({"workflows": _plain(found), "next": after})
 
@@ -195,7 +200,12 @@ async def _json(request: Request) -> dict[str, Any]:
 
 
 def _id(request: Request) -> str:
-    return str(request.path_params["id"])
+    return _text(str(request.path_params["id"]))
+
+
+def _text(value: str) -> str:
+    """Without NUL, which a URL can carry and PostgreSQL cannot."""
+    return value.replace("\0", "")
 
 
 def _request_id(request: Request) -> str | None:
@@ -213,6 +223,11 @@ def _plain(value: Any) -> Any:
 
 def _refused(_request: Request, refusal: Refusal) -> Response:
     return JSONResponse({"error": {"code": refusal.code, "message": str(refusal)}}, refusal.status)
+
+
+def _http_error(_request: Request, error: HTTPException) -> Response:
+    body = {"error": {"code": "bad_request" if error.status_code == 400 else "not_found", "message": error.detail}}
+    return JSONResponse(body, error.status_code, headers=error.headers)
 
 
 def _unavailable(_request: Request, error: DependencyUnavailableError) -> Response:

@@ -31,6 +31,9 @@ def _run_all(steps: Any, variables: dict[str, Any], done: list[dict[str, str]]) 
         done.append(entry)
         try:
             entry["detail"] = _run(step, variables, done)
+        except (AttributeError, TypeError, ValueError):  # the package says what no worker can do
+            entry["detail"] = "bad_parameters"
+            raise StepError("bad_parameters") from None
         except StepError as error:
             entry["detail"] = str(error)
             raise

@@ -21,12 +21,16 @@ SCHEDULER = Identity("scheduler", "admin", ("*",))
 
 
 class Registry:
-    """The operations. ``on_run`` is told tenant and final status of each run."""
+    """The operations. ``on_run`` is told tenant and final status of each run, ``on_event`` of each audit record."""
 
     def __init__(
-        self, settings: Settings, database: Database, on_run: Callable[[str, str], None] = lambda *_: None
+        self,
+        settings: Settings,
+        database: Database,
+        on_run: Callable[[str, str], None] = lambda *_: None,
+        on_event: Callable[[], None] = lambda: None,
     ) -> None:
-        self._settings, self._database, self._on_run = settings, database, on_run
+        self._settings, self._database, self._on_run, self._on_event = settings, database, on_run, on_event
         self._memory = rules.SignatureMemory()
         with database.transaction() as cursor:
             self.tenants = store.tenants(cursor)
@@ -62,6 +66,8 @@ class Registry:
             subject, tenant = package.name, package.tenant
             if tenant not in self.tenants or not who.may_write(tenant):
                 raise Refusal("forbidden", "this tenant is not yours to publish in")
+            if replaces:
+                self._tenant(who, replaces)
             signer = rules.signer_of(self._settings, self._memory, package.name, data, signature)
             rules.check_mode(self._settings, package)
             with self._of(tenant) as cursor:
@@ -76,12 +82,12 @@ class Registry:
 
     def delete(self, who: Identity, workflow_id: str, request_id: str | None) -> None:
         tenant = self._tenant(who, workflow_id)
-        with self._refusals(who, "package.delete", workflow_id, tenant, request_id):
-            if not who.may_write(tenant):
+        with self._refusals(who, "package.delete", workflow_id, tenant, request_id), self._of(tenant) as cursor:
+            version = store.current(cursor, workflow_id) or _not_found()
+            if not who.may_write(tenant) or (who.role != "admin" and who.name != version["author"]):
                 raise Refusal("forbidden", "this workflow is not yours to delete")
-            with self._of(tenant) as cursor:
-                store.remove(cursor, workflow_id)
-                self._record(cursor, who, "package.delete", workflow_id, "accepted", tenant, request_id)
+            store.remove(cursor, workflow_id)
+            self._record(cursor, who, "package.delete", workflow_id, "accepted", tenant, request_id)
 
     def approve(self, who: Identity, workflow_id: str, digest: str, request_id: str | None) -> dict[str, Any]:
         """Approve automatic runs of exactly these bytes.
@@ -101,7 +107,7 @@ class Registry:
         """What a package would do that it must not; nothing is run, and only the fact of the dry-run is kept."""
         with self._refusals(who, "policy.dry_run", workflow_id, None, request_id):
             package = self._parse(data)
-            if not who.may_write(package.tenant):
+            if package.tenant not in self.tenants or not who.may_write(package.tenant):
                 raise Refusal("forbidden", "this tenant is not yours to publish in")
         findings = policy_engine.judge(package, self._settings)
         verdict = "blocked" if findings else "allowed"
@@ -114,7 +120,7 @@ class Registry:
                 cursor, who, "policy.dry_run", workflow_id, "done", package.tenant, request_id, verdict=verdict
             )
         if known and self._settings.defective("dryrun_executes"):
-            self._execute(who, workflow_id, package.tenant, "user", request_id)
+            self._execute(who, self._current(workflow_id, package.tenant), package.tenant, "user", request_id)
         return {"digest": package.digest, "verdict": verdict, "findings": [finding.as_json() for finding in findings]}
 
     def run(self, who: Identity, workflow_id: str, trigger: str, request_id: str | None) -> dict[str, str]:
@@ -132,7 +138,7 @@ class Registry:
                 dry_run = store.allowed_dry_run(cursor, workflow_id, version["digest"], hours)
             unsafe = bool(policy_engine.judge(packages.parse(bytes(version["content"])), self._settings))
             rules.check_run(self._settings, dry_run=dry_run, unsafe=unsafe)
-        return self._execute(who, workflow_id, tenant, trigger, request_id)
+        return self._execute(who, version, tenant, trigger, request_id)
 
     def runs(self, who: Identity, workflow_id: str) -> list[dict[str, Any]]:
         with self._of(self._tenant(who, workflow_id)) as cursor:
@@ -154,24 +160,22 @@ class Registry:
             with self._of(tenant) as cursor:
                 due = store.take_due(cursor)
             for entry in due:
-                described = self._describe(entry["id"], tenant)
-                if described is None:
-                    continue
-                automatic = described["mode"] == "auto" or self._settings.defective("scheduler_runs_manual")
-                with self._of(tenant) as cursor:
-                    action = "scheduler.started" if automatic else "scheduler.skipped"
-                    self._record(
-                        cursor,
-                        SCHEDULER,
-                        action,
-                        entry["id"],
-                        "done",
-                        tenant,
-                        entry["request_id"],
-                        mode=described["mode"],
-                    )
-                if automatic:
-                    self._execute(SCHEDULER, entry["id"], tenant, "scheduler", entry["request_id"])
+                self._consider(entry["id"], tenant, entry["request_id"])
+
+    def _consider(self, workflow_id: str, tenant: str, request_id: str | None) -> None:
+        """Start what is due if it is automatic and nothing in it is blocked; say which it was."""
+        with self._of(tenant) as cursor:
+            version = store.current(cursor, workflow_id)
+            if version is None:
+                return
+            mode = rules.effective_mode(self._settings, version, store.approval(cursor, workflow_id))
+            unsafe = bool(policy_engine.judge(packages.parse(bytes(version["content"])), self._settings))
+            blocked = unsafe and not self._settings.defective("live_unsafe_allowed")
+            starts = (mode == "auto" or self._settings.defective("scheduler_runs_manual")) and not blocked
+            action = "scheduler.started" if starts else "scheduler.skipped"
+            self._record(cursor, SCHEDULER, action, workflow_id, "done", tenant, request_id, mode=mode, blocked=blocked)
+        if starts:
+            self._execute(SCHEDULER, version, tenant, "scheduler", request_id)
 
     def events(self, request_id: str) -> list[dict[str, Any]]:
         """The audit records that requests with this prefix caused."""
@@ -179,11 +183,11 @@ class Registry:
             return audit_log.events(cursor, request_id=request_id)
 
     def _execute(
-        self, who: Identity, workflow_id: str, tenant: str, trigger: str, request_id: str | None
+        self, who: Identity, version: dict[str, Any], tenant: str, trigger: str, request_id: str | None
     ) -> dict[str, str]:
-        tenant_id = self.tenants[tenant]
+        """Run exactly the version that was decided about, even if a newer one has come since."""
+        tenant_id, workflow_id = self.tenants[tenant], str(version["id"])
         with self._of(tenant) as cursor:
-            version = store.current(cursor, workflow_id) or _not_found()
             run_id, started = store.add_run(cursor, tenant_id, workflow_id, version["digest"], trigger)
             self._record(
                 cursor, who, "run.start", workflow_id, "accepted", tenant, request_id, run_id=run_id, trigger=trigger
@@ -213,9 +217,10 @@ class Registry:
     def _place(self, cursor: Any, package: packages.Package, replaces: str | None) -> str:
         """The workflow a version goes to: the one it replaces, which must keep its name, or a new one."""
         if replaces is None:
-            if store.by_name(cursor, package.name):
+            added = store.add_workflow(cursor, package.tenant, self.tenants[package.tenant], package)
+            if added is None:
                 raise Refusal("already_exists", "the tenant has a workflow of this name; upload a new version of it")
-            return store.add_workflow(cursor, package.tenant, self.tenants[package.tenant], package)
+            return added
         present = store.current(cursor, replaces) or _not_found()
         if present["name"] != package.name:
             raise Refusal("package_malformed", "a new version keeps the workflow's name")
@@ -236,6 +241,10 @@ class Registry:
             "signature": {"key_id": version["signer"]} if version["signer"] else None,
             "approval": approval,
         }
+
+    def _current(self, workflow_id: str, tenant: str) -> dict[str, Any]:
+        with self._of(tenant) as cursor:
+            return store.current(cursor, workflow_id) or _not_found()
 
     def _tenant(self, who: Identity, workflow_id: str) -> str:
         """The tenant of a workflow the caller may see.
@@ -274,6 +283,7 @@ class Registry:
             request_id=request_id,
             detail=detail,
         )
+        self._on_event()
 
     def _record_refusal(
         self, who: Identity, action: str, subject: str, tenant: str | None, request_id: str | None, refusal: Refusal

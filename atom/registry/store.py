@@ -47,18 +47,15 @@ def current(cursor: Any, workflow_id: str) -> dict[str, Any] | None:
     return dict(row) if row else None
 
 
-def by_name(cursor: Any, name: str) -> bool:
-    """Whether the tenant has a workflow of this name."""
-    cursor.execute("SELECT 1 FROM atom.workflows WHERE name = %s", (name,))
-    return cursor.fetchone() is not None
-
-
-def add_workflow(cursor: Any, tenant: str, tenant_id: str, package: Package) -> str:
-    """A new workflow without a version yet; its id."""
+def add_workflow(cursor: Any, tenant: str, tenant_id: str, package: Package) -> str | None:
+    """A new workflow without a version yet; its id, or None if the tenant has one of this name."""
     workflow_id = str(uuid.uuid4())
     cursor.execute(
-        "INSERT INTO atom.workflows (id, tenant_id, name) VALUES (%s, %s, %s)", (workflow_id, tenant_id, package.name)
+        "INSERT INTO atom.workflows (id, tenant_id, name) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+        (workflow_id, tenant_id, package.name),
     )
+    if cursor.rowcount == 0:
+        return None
     cursor.execute("INSERT INTO atom.workflow_index VALUES (%s, %s)", (workflow_id, tenant))
     return workflow_id
 
