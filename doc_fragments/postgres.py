@@ -15,4 +15,10 @@ options:
   postgres_app_dsn:
     description: libpq connection string of the application's own role, for probes that must be refused to it.
     type: str
+  postgres_restore_dsn:
+    description: libpq connection string of a role that reads everything, as backups do, and restores into databases of its own.
+    type: str
+  postgres_bin:
+    description: Folder of pg_dump and pg_restore; those on the PATH when unset.
+    type: path
 """

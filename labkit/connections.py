@@ -75,6 +75,7 @@ AUDITOR: dict[str, Facts] = {
     "postgres": lambda lab: {
         "postgres_dsn": postgres.dsn(lab, "auditor"),
         "postgres_app_dsn": postgres.dsn(lab, "atom_app"),
+        "postgres_restore_dsn": postgres.dsn(lab, "auditor_restore"),
         "postgres_bin": str(postgres.PROGRAMS),
     },
     "seaweedfs": lambda lab: {

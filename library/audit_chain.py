@@ -62,7 +62,7 @@ from ..module_utils.http import HttpClient
 from ..module_utils.options import AUDIT, POSTGRES, S3, WORKFLOW_REGISTRY
 from ..module_utils.postgres import Postgres, Row
 from ..module_utils.result import Verdict, blocked, failed, name_some, passed
-from ..module_utils.s3 import S3 as Client
+from ..module_utils.s3 import Store
 from ..module_utils.unanswerable import Unanswerable
 
 CHECKS = Checks(passive=("auditlog.chain_verified", "auditlog.fresh"), active=("auditlog.events_complete",))
@@ -74,7 +74,7 @@ def examine(audit: Audit) -> None:
     """Verify the chain as it stands; then cause an event, and wait until both stores hold it."""
     endpoint, access_key, secret_key, bucket = audit.require("s3_endpoint", "s3_access_key", "s3_secret_key", "bucket")
     region, cacert, prefix = (audit.params[key] for key in ("s3_region", "s3_cacert", "prefix"))
-    store = Client(endpoint, access_key, secret_key, region=region, cacert=cacert, who="the auditor")
+    store = Store(endpoint, access_key, secret_key, region=region, cacert=cacert, who="the auditor")
     audit.check("auditlog.events_complete", ask_event, audit, store, bucket, prefix)
     versions = list(store.versions(bucket, prefix))
     anchors = read_anchors(audit)  # after the listing: a segment is anchored as soon as it is written
@@ -88,7 +88,7 @@ def read_anchors(audit: Audit) -> list[Row]:
         return database.rows(audit.params["anchors_query"])
 
 
-def verify(store: Client, bucket: str, versions: Collection[Mapping[str, Any]], anchors: Collection[Row]) -> Chain:
+def verify(store: Store, bucket: str, versions: Collection[Mapping[str, Any]], anchors: Collection[Row]) -> Chain:
     """Stream every segment in order; only the oldest version of a key can be the one that was anchored."""
     by_key = {anchor["object_key"]: anchor for anchor in anchors}
     oldest = {str(version["Key"]): version for version in versions if not version["deleted"]}
@@ -106,7 +106,7 @@ def hidden(versions: Collection[Mapping[str, Any]]) -> list[str]:
     return marked + [f"{key}: has {keys.count(key)} versions" for key in sorted(set(keys)) if keys.count(key) > 1]
 
 
-def ask_event(audit: Audit, store: Client, bucket: str, prefix: str) -> Verdict:
+def ask_event(audit: Audit, store: Store, bucket: str, prefix: str) -> Verdict:
     """Let the registry refuse an upload under a request id of our own, and look for it in the table and in the store."""
     url, token = audit.require("workflow_registry_url", "workflow_registry_publisher_token")
     request_id = f"{audit.run_id}/audit_log"
@@ -124,7 +124,7 @@ def ask_event(audit: Audit, store: Client, bucket: str, prefix: str) -> Verdict:
     return judge_event(request_id, rows, sealed, audit.params["seal_wait_s"])
 
 
-def wait_until_sealed(store: Client, bucket: str, prefix: str, event: Row, give_up: float) -> bool:
+def wait_until_sealed(store: Store, bucket: str, prefix: str, event: Row, give_up: float) -> bool:
     """Whether a segment with the event's number holds its hash, before time is up."""
     wanted = str(event["hash"]).encode()
     while time.monotonic() < give_up:

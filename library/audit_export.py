@@ -68,7 +68,7 @@ from ..module_utils.guard import Audit, Checks, run_audit
 from ..module_utils.options import AUDIT, POSTGRES, S3
 from ..module_utils.postgres import Postgres, Row
 from ..module_utils.result import Outcome, Verdict, blocked, failed, judge_each, name_some, passed
-from ..module_utils.s3 import S3 as Client
+from ..module_utils.s3 import Store
 from ..module_utils.unanswerable import Unanswerable
 
 CHECKS = Checks(
@@ -90,7 +90,7 @@ def examine(audit: Audit) -> None:
     """Find the newest export, read it once, judge it from every side; then make it again."""
     endpoint, access_key, secret_key, bucket = audit.require("s3_endpoint", "s3_access_key", "s3_secret_key", "bucket")
     region, cacert, prefix = (audit.params[key] for key in ("s3_region", "s3_cacert", "prefix"))
-    store = Client(endpoint, access_key, secret_key, region=region, cacert=cacert, who="the auditor")
+    store = Store(endpoint, access_key, secret_key, region=region, cacert=cacert, who="the auditor")
     objects = {str(v["Key"]): v for v in store.versions(bucket, prefix) if not v["deleted"] and v.get("IsLatest", True)}
     manifests = sorted(
         (key for key in objects if key.endswith(f"/{MANIFEST}")), key=lambda key: objects[key]["LastModified"]
@@ -112,7 +112,7 @@ def examine(audit: Audit) -> None:
     audit.check("export.reproducible", ask_again, audit, store, bucket, manifest)
 
 
-def read_manifest(store: Client, bucket: str, key: str) -> dict[str, Any]:
+def read_manifest(store: Store, bucket: str, key: str) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(b"".join(store.lines(bucket, key)))
         window = manifest["window"]
@@ -133,7 +133,7 @@ def ask_complete(audit: Audit, manifest: Mapping[str, Any], files: Collection[Ex
     return judge_complete(source, files)
 
 
-def ask_again(audit: Audit, store: Client, bucket: str, manifest: Mapping[str, Any]) -> Verdict:
+def ask_again(audit: Audit, store: Store, bucket: str, manifest: Mapping[str, Any]) -> Verdict:
     """Export the same window below a prefix of our own, compare, and remove it."""
     command = audit.require("command")
     window, prefix = manifest["window"], f"{PROBE_PREFIX}{audit.run_id}"
@@ -160,7 +160,7 @@ def ask_again(audit: Audit, store: Client, bucket: str, manifest: Mapping[str, A
         sweep(store, bucket)
 
 
-def sweep(store: Client, bucket: str) -> None:
+def sweep(store: Store, bucket: str) -> None:
     """Remove this run's trial export, and those of earlier runs that were killed."""
     for version in list(store.versions(bucket, PROBE_PREFIX)):
         target = {"Bucket": bucket, "Key": version["Key"], "VersionId": version["VersionId"]}

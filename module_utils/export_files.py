@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .redaction import SHAPES
-from .s3 import S3
+from .s3 import Store
 
 MAX_FAULTS = 20
 SECRET_KEY = re.compile(
@@ -36,7 +36,9 @@ class ExportFile:
     foreign: list[str] = field(default_factory=list)
 
 
-def read_export(item: Mapping[str, Any], store: S3, bucket: str, schema: Mapping[str, Collection[str]]) -> ExportFile:
+def read_export(
+    item: Mapping[str, Any], store: Store, bucket: str, schema: Mapping[str, Collection[str]]
+) -> ExportFile:
     """Stream one file of a manifest; faults name the line, never its content."""
     file = ExportFile(item["key"], item["tenant"], str(item.get("kind", "")))
     digest, ids, seen = hashlib.sha256(), hashlib.sha256(), set()

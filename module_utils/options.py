@@ -22,6 +22,8 @@ AUDIT: Spec = {"audit": {"type": "dict", "options": AUDIT_OPTIONS}}
 POSTGRES: Spec = {
     "postgres_dsn": {"type": "str", "no_log": True},
     "postgres_app_dsn": {"type": "str", "no_log": True},
+    "postgres_restore_dsn": {"type": "str", "no_log": True},
+    "postgres_bin": {"type": "path"},
 }
 VAULT: Spec = {
     "vault_addr": {"type": "str"},

@@ -32,11 +32,22 @@ class Postgres:
     """One connection, one transaction.
 
     :param name: the inventory variable that the connection string came from, for messages.
+    :param dbname: another database than the connection string's.
     :raises Unanswerable: from every method, naming server and database, never the password.
     """
 
-    def __init__(self, dsn: str, name: str, *, application: str, writes: bool = False, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        name: str,
+        *,
+        application: str,
+        writes: bool = False,
+        timeout_s: float = 10.0,
+        dbname: str | None = None,
+    ) -> None:
         try:
+            dsn = psycopg2.extensions.make_dsn(dsn, **({"dbname": dbname} if dbname else {}))
             parsed = psycopg2.extensions.parse_dsn(dsn)
         except psycopg2.Error:
             raise Unanswerable(f"{name} as a libpq connection string (host=... dbname=... user=...)") from None

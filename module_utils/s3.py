@@ -18,7 +18,7 @@ UNKNOWN_CALLER = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch", "Expi
 """Codes that refuse the credential, not the action: they prove nothing about rights."""
 
 
-class S3:
+class Store:
     """One identity at one endpoint.
 
     :raises Unanswerable: from every method but :meth:`attempt`, naming the endpoint and what it said.
