@@ -48,7 +48,7 @@ EXAMPLES = r"""
     audit: "{{ audit_context }}"
     s3_endpoint: https://s3.eu-central-1.amazonaws.com
     bucket: example-exports
-  register: audit_exports_objects
+  register: audit_exports_checks
 """
 
 RETURN = r"""

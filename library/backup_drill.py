@@ -34,7 +34,7 @@ EXAMPLES = r"""
     postgres_restore_dsn: host=db.example.com dbname=atom user=auditor_restore
     scratch_dir: /var/tmp
     directory: /srv/backups
-  register: backup_restore_drill
+  register: backup_restore_drill_checks
 """
 
 RETURN = r"""

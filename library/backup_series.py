@@ -46,7 +46,7 @@ EXAMPLES = r"""
     audit: "{{ audit_context }}"
     directory: /srv/backups
     crontab: /etc/cron.d/backup
-  register: backup_restore_series
+  register: backup_restore_series_checks
 """
 
 RETURN = r"""

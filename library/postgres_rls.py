@@ -35,7 +35,7 @@ EXAMPLES = r"""
     schemas: [atom]
     tenant_column: tenant_id
     app_role: atom_app
-  register: tenancy_rls_catalogs
+  register: tenancy_rls_catalog_checks
 """
 
 RETURN = r"""

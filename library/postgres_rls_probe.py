@@ -44,7 +44,7 @@ EXAMPLES = r"""
     tenant_setting: app.tenant_id
     tenants: [0b6c1f6e-5a51-4f0e-9d0a-6f1d0c8f3a01, 5d2f8a34-91c7-4c3b-8f55-2f7be0a4d602]
     app_role: atom_app
-  register: tenancy_rls_probes
+  register: tenancy_rls_probe_checks
 """
 
 RETURN = r"""

@@ -5,19 +5,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .redaction import SHAPES
+from .redaction import SECRET_NAME, SHAPES
 from .s3 import Store
 
 MAX_FAULTS = 20
-SECRET_KEY = re.compile(
-    r"(?:^|_)(?:pass(?:word|wd|phrase)?|secret|token|api_?key|access_?key|private_?key|credential)s?$", re.I
-)
-"""Names whose value, if it has one, is a credential."""
 
 
 @dataclass
@@ -83,7 +78,7 @@ def _parse(file: ExportFile, number: int, line: bytes, schema: Mapping[str, Coll
 def _secret_names(value: Any) -> list[str]:
     if isinstance(value, Mapping):
         own = [
-            str(key) for key, item in value.items() if SECRET_KEY.search(str(key)) and isinstance(item, str) and item
+            str(key) for key, item in value.items() if SECRET_NAME.search(str(key)) and isinstance(item, str) and item
         ]
         return own + [name for item in value.values() for name in _secret_names(item)]
     return [name for item in value for name in _secret_names(item)] if isinstance(value, list) else []

@@ -34,6 +34,10 @@ SHAPES = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+SECRET_NAME = re.compile(
+    r"(?:^|_)(?:pass(?:word|wd|phrase)?|secret|token|api_?key|access_?key|private_?key|credential)s?$", re.IGNORECASE
+)
+"""Names whose value, if it has one, is a credential."""
 CARRIERS = re.compile(
     r"(?P<keep>\b(?:authorization:\s*(?:bearer|basic)\s+|x-vault-token:\s*|password\s*[=:]\s*['\"]?))[^\s'\"@,;]+"
     r"|(?P<userinfo>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/@]+(?=@)",
