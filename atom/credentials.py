@@ -26,7 +26,7 @@ def fetch(settings: Settings, service: str) -> dict[str, str]:
     vault.auth.approle.login(ours["role_id"], secret_id, mount_point=settings["vault.approle_mount"])
     try:
         answer = vault.secrets.kv.v2.read_secret_version(
-            ours["secret"], mount_point=settings["vault.kv_mount"], raise_on_deleted_version=True
+            ours["secret_path"], mount_point=settings["vault.kv_mount"], raise_on_deleted_version=True
         )
     finally:
         vault.auth.token.revoke_self()

@@ -176,7 +176,7 @@ def _settings(lab: Lab) -> dict[str, Any]:
         return {
             "role_id": lab.secret(f"role_id_{service}"),
             "secret_id_file": str(_secret_id_file(lab, service)),
-            "secret": f"atom/{service}",
+            "secret_path": f"atom/{service}",
         }
 
     tls = {"tls_cert": str(lab.path("tls", "admission.pem")), "tls_key": str(lab.path("tls", "admission.key"))}

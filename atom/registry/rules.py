@@ -107,7 +107,9 @@ def check_run(settings: Settings, *, dry_run: dict[str, Any] | None, unsafe: boo
 
     :raises Refusal: dry_run_required or policy_blocked.
     """
+    if unsafe:
+        if settings.defective("live_unsafe_allowed"):
+            return
+        raise Refusal("policy_blocked", "the policy engine blocks this package")
     if dry_run is None and settings["policy.require_dry_run"] and not settings.defective("live_without_dryrun"):
         raise Refusal("dry_run_required", "a live run needs a dry-run of the same digest first")
-    if unsafe and not settings.defective("live_unsafe_allowed"):
-        raise Refusal("policy_blocked", "the policy engine blocks this package")
