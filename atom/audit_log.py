@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -25,6 +26,7 @@ from atom.settings import Settings
 
 GENESIS = "0" * 64
 SEGMENT_RECORDS = 500
+TICK_S = 0.25
 CHAIN_LOCK = 0x41544F4D
 """Key of the advisory lock that serialises appends: the chain has one end."""
 COLUMNS = "seq, id, at, tenant, actor, action, subject, outcome, request_id, detail, prev_hash, hash"
@@ -109,7 +111,11 @@ class Sealer(threading.Thread):
         self.stopping = threading.Event()
 
     def run(self) -> None:
-        while not self.stopping.wait(self._settings["audit_log.seal_interval_s"]):
+        sealed = 0.0
+        while not self.stopping.wait(TICK_S):
+            if time.monotonic() - sealed < self._settings["audit_log.seal_interval_s"]:
+                continue
+            sealed = time.monotonic()
             try:
                 while self.seal():
                     pass

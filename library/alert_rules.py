@@ -145,7 +145,7 @@ def judge_healthy(
             changed = sorted(key for key in running if running[key] != written[name][key])
             if changed:
                 offenders[name] = f"{', '.join(changed)} differs from the repository"
-    offenders |= {name: "in the repository, not loaded" for name in set(written) - set(names)}
+    offenders |= dict.fromkeys(set(written) - set(names), "in the repository, not loaded")
     return judge_each(
         "rules",
         names,

@@ -8,7 +8,7 @@ short_description: Verify the hash-chained audit log, from its first record to o
 description:
   - Streams every segment of the log, verifies each record's hash, the chain within and across segments, and each segment
     against its anchor in PostgreSQL. Delete markers and second versions of a segment are breaks, too.
-  - Causes one event of its own (an unsigned upload that the workflow registry must refuse), and finds it in both stores.
+  - Causes one event of its own (the dry-run of a harmless package), and finds it in both stores.
 options:
   bucket:
     description: Bucket of the audit log.
@@ -33,6 +33,10 @@ options:
     description: How long after an event it must be in the object store.
     type: int
     default: 15
+  tenant:
+    description: Tenant set aside for probes.
+    type: str
+    default: audit-probe
 extends_documentation_fragment: [audit, s3, postgres, workflow_registry]
 """
 
@@ -58,16 +62,16 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.audit_chain_format import SEGMENT_NAME, Chain
 from ..module_utils.guard import Audit, Checks, run_audit
-from ..module_utils.http import HttpClient
 from ..module_utils.options import AUDIT, POSTGRES, S3, WORKFLOW_REGISTRY
 from ..module_utils.postgres import Postgres, Row
-from ..module_utils.result import Verdict, blocked, failed, name_some, passed
+from ..module_utils.result import Outcome, Verdict, blocked, failed, name_some, passed
 from ..module_utils.s3 import Store
 from ..module_utils.unanswerable import Unanswerable
+from ..module_utils.workflows import PROBE_PREFIX, WorkflowRegistry, form, package
 
 CHECKS = Checks(passive=("auditlog.chain_verified", "auditlog.fresh"), active=("auditlog.events_complete",))
 POLL_S = 0.5
-EVENT_PACKAGE = b"# an unsigned package, sent by the policy audit to see its refusal in the audit log\n"
+PURPOSE = "audit_log"
 
 
 def examine(audit: Audit) -> None:
@@ -107,16 +111,13 @@ def hidden(versions: Collection[Mapping[str, Any]]) -> list[str]:
 
 
 def ask_event(audit: Audit, store: Store, bucket: str, prefix: str) -> Verdict:
-    """Let the registry refuse an upload under a request id of our own, and look for it in the table and in the store."""
-    url, token = audit.require("workflow_registry_url", "workflow_registry_publisher_token")
-    request_id = f"{audit.run_id}/audit_log"
-    with HttpClient("workflow registry", url, token=token, cacert=audit.params["workflow_registry_cacert"]) as registry:
-        files = {"file": ("audit-probe.wpk.yaml", EVENT_PACKAGE)}
-        answer = registry.request("POST", "/workflows", files=files, headers={"X-Request-ID": request_id})
-        if answer.status not in (400, 422):
-            raise Unanswerable(
-                f"{registry.system}: a refusal of an unsigned upload: HTTP {answer.status}: {answer.quote()}"
-            )
+    """Dry-run a harmless package under a request id of our own, and look for that in the table and in the store."""
+    request_id = f"{audit.run_id}/{PURPOSE}"
+    data = package(f"{PROBE_PREFIX}{audit.run_id}".lower(), audit.params["tenant"])
+    registry = WorkflowRegistry(audit, audit.require("workflow_registry_publisher_token"), PURPOSE)
+    attempt, _answer = registry.attempt("a dry-run", "POST", "/workflows/adhoc/dry-run", files=form(data))
+    if attempt.outcome is not Outcome.ALLOWED:
+        raise Unanswerable(f"{registry.name}: a dry-run of a harmless package: {attempt.reason} {attempt.detail}")
     give_up = time.monotonic() + min(audit.params["seal_wait_s"], audit.remaining())
     with Postgres(audit.require("postgres_dsn"), "postgres_dsn", application=audit.run_id) as database:
         rows = database.rows(audit.params["events_query"], {"request_id": request_id})
@@ -170,10 +171,10 @@ def judge_fresh(newest: str, now: datetime, max_age_s: int) -> Verdict:
 def judge_event(request_id: str, rows: Collection[Row], sealed: bool, wait_s: int) -> Verdict:
     facts = {"request_id": request_id, "in_table": [dict(row) for row in rows], "in_store": sealed}
     if not rows:
-        return failed("what this run did (a refused upload) is not in the audit table", **facts)
+        return failed("what this run did (a dry-run) is not in the audit table", **facts)
     if not sealed:
-        return failed(f"what this run did (a refused upload) was not in the object store after {wait_s} s", **facts)
-    return passed("what this run did (a refused upload) is in the audit table, and sealed in the object store", **facts)
+        return failed(f"what this run did (a dry-run) was not in the object store after {wait_s} s", **facts)
+    return passed("what this run did (a dry-run) is in the audit table, and sealed in the object store", **facts)
 
 
 def main() -> None:
@@ -195,6 +196,7 @@ def main() -> None:
             },
             "max_age_s": {"type": "int", "default": 86400},
             "seal_wait_s": {"type": "int", "default": 15},
+            "tenant": {"type": "str", "default": "audit-probe"},
         },
         supports_check_mode=True,
     )

@@ -104,7 +104,7 @@ def examine(audit: Audit) -> None:
 
 
 def run_zizmor(files: Collection[Path]) -> list[dict[str, str]]:
-    """zizmor's findings; each input must have been read, since it passes over what it cannot parse."""
+    """The findings of zizmor; each input must have been read, since it passes over what it cannot parse."""
     beside = Path(sys.executable).with_name("zizmor")
     program = str(beside) if beside.is_file() else shutil.which("zizmor")
     if program is None:

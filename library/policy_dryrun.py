@@ -48,7 +48,7 @@ checks: {description: One answer per check., returned: always, type: list, eleme
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ class Engine:
     def dry_run(self, data: bytes, path: str = ADHOC) -> tuple[Attempt, dict[str, Any]]:
         return self.registry.attempt("a dry-run", "POST", path, files=form(data))
 
-    def package(self, name: str, steps: list[Mapping[str, Any]] | None = None, text: str = "") -> bytes:
+    def package(self, name: str, steps: Sequence[Mapping[str, Any]] | None = None, text: str = "") -> bytes:
         return package(f"{self._name}-{name}", self._tenant, steps, mode="manual") + text.encode()
 
     def publish(self, data: bytes, replaces: str | None = None) -> dict[str, Any]:

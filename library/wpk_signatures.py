@@ -118,12 +118,11 @@ def judge_trust(
 ) -> Verdict:
     """The registry trusts whom the inventory trusts, nobody more; the keys are strong; none is revoked."""
     offenders = dict(weak)
-    offenders |= {known: "trusted by the registry, not by the inventory" for known in set(live) - set(trusted)}
-    offenders |= {
-        known: "revoked, and trusted all the same"
-        for known in (set(live) | set(trusted)) & (set(revoked) | set(live_revoked))
-    }
-    offenders |= {known: "revoked, but the registry does not know" for known in set(revoked) - set(live_revoked)}
+    offenders |= dict.fromkeys(set(live) - set(trusted), "trusted by the registry, not by the inventory")
+    offenders |= dict.fromkeys(
+        (set(live) | set(trusted)) & (set(revoked) | set(live_revoked)), "revoked, and trusted all the same"
+    )
+    offenders |= dict.fromkeys(set(revoked) - set(live_revoked), "revoked, but the registry does not know")
     return judge_each(
         "keys",
         {*trusted, *live},

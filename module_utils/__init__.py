@@ -1,0 +1,1 @@
+"""What the check modules share; Ansible sends along with a module what it imports from here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -27,22 +28,21 @@ def load_corpus(folder: Path) -> list[Entry]:
     """
     entries = []
     try:
-        files = sorted(folder.glob("*.yml"))
-        for file in files:
+        for file in sorted(folder.glob("*.yml")):
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
-            for number, item in enumerate(content["entries"], 1):
-                text = (
-                    item["text"]
-                    if "text" in item
-                    else yaml.safe_dump(item["package"], sort_keys=False, allow_unicode=True)
-                )
-                entries.append(Entry(f"{file.stem}: {item['about']}", content["class"], text.encode()))
-    except (OSError, yaml.YAMLError) as error:
-        raise Unanswerable(f"a readable corpus in {folder} (policy_dryrun_corpus): {type(error).__name__}") from None
-    except (KeyError, TypeError):
+            entries += [_entry(file, content, number) for number in range(len(content["entries"]))]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise Unanswerable(
-            f"a corpus that can be understood: {file} entry {number}: 'about', and 'package' or 'text'"
+            f"a corpus that can be understood in {folder} (policy_dryrun_corpus): {type(error).__name__}"
         ) from None
     if not entries:
         raise Unanswerable(f"packages in {folder} (policy_dryrun_corpus)")
     return entries
+
+
+def _entry(file: Path, content: dict[str, Any], number: int) -> Entry:
+    item = content["entries"][number]
+    if not isinstance(item, dict) or "about" not in item or ("package" in item) == ("text" in item):
+        raise Unanswerable(f"'about', and one of 'package' and 'text', in entry {number + 1} of {file}")
+    text = item.get("text") or yaml.safe_dump(item["package"], sort_keys=False, allow_unicode=True)
+    return Entry(f"{file.stem}: {item['about']}", content["class"], text.encode())

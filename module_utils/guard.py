@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from .unanswerable import CheckMode, Unanswerable
 from .options import AUDIT_OPTIONS, SHARED_OPTIONS
 from .redaction import Redactor
 from .result import Status, Verdict, blocked
+from .unanswerable import CheckMode, Unanswerable
 
 
 @dataclass(frozen=True)

@@ -118,4 +118,5 @@ def signature_fault(signed: list[tuple[bytes, str]], digest: str, keys: Mapping[
 
 
 def digest_of(body: bytes) -> str:
+    """``sha256:`` and the hex digest of exactly these bytes."""
     return f"sha256:{hashlib.sha256(body).hexdigest()}"

@@ -90,7 +90,8 @@ class Postgres:
         self, action: str, statement: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None
     ) -> Attempt:
         """Try one statement and take it back. No error: allowed, and ``reason`` is ``N rows``; an error: refused, and
-        ``reason`` is its SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+        ``reason`` is its SQLSTATE (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+        """
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute("SAVEPOINT attempt")

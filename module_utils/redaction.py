@@ -86,7 +86,7 @@ class Redactor:
         excess = len(value) - MAX_TEXT
         return f"{value[:MAX_TEXT]}… ({excess} more characters)" if excess > 0 else value
 
-    def clean(self, value: Any, depth: int = 0) -> Any:
+    def clean(self, value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 -- one return a type
         """Any observed value as plain JSON data: redacted, bounded in every direction, in the order given."""
         if value is None or isinstance(value, (bool, int, float)):
             return value

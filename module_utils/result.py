@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 NAMED_OFFENDERS = 5
 """How many offenders a summary names before it only counts them; the evidence names up to the redaction bound."""
 
 
-class Status(str, Enum):
-    """The answer of one check; a ``str`` because Ansible cannot return a plain ``Enum``."""
+class Status(StrEnum):
+    """The answer of one check."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105 -- not a password
     FAIL = "FAIL"
     BLOCKED = "BLOCKED"
 
@@ -46,9 +46,9 @@ def failed(summary: str, **evidence: Any) -> Verdict:
     return Verdict(Status.FAIL, summary, evidence)
 
 
-def blocked(prerequisite: str, summary: str | None = None, **evidence: Any) -> Verdict:
+def blocked(prerequisite: str, **evidence: Any) -> Verdict:
     """The question could not be asked; ``prerequisite`` is what an operator has to supply or mend."""
-    return Verdict(Status.BLOCKED, summary or f"not tested: {prerequisite}", evidence, prerequisite)
+    return Verdict(Status.BLOCKED, f"not tested: {prerequisite}", evidence, prerequisite)
 
 
 def name_some(names: Collection[str], limit: int = NAMED_OFFENDERS) -> str:
@@ -84,7 +84,7 @@ def judge_each(
     return passed(f"all {len(examined)} {noun} {sound}", **facts)
 
 
-class Outcome(str, Enum):
+class Outcome(StrEnum):
     """What a system did with an attempt."""
 
     ALLOWED = "allowed"

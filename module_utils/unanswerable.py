@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 
-class Unanswerable(Exception):
+class Unanswerable(Exception):  # noqa: N818 -- says what is missing, not that something went wrong
     """A check could not be asked, and ``prerequisite`` says what is missing, in words an operator can act on.
 
     Every client turns the exceptions of its library into this one and names the system, its address and what it

@@ -91,7 +91,7 @@ class Vault:
             return getattr(self._client, method)(path, **options)
         except hvac.exceptions.Forbidden:
             raise Unanswerable(
-                f"{self.name}: a right of vault_token: its policy does not let it {method.split('_')[0]} {path}"
+                f"{self.name}: a right of vault_token: its policy does not let it {method.split('_', maxsplit=1)[0]} {path}"
             ) from None
         except (hvac.exceptions.VaultError, requests.RequestException) as error:
             raise self._silent(error) from None

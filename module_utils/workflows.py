@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -86,14 +86,14 @@ def form(data: bytes, signature: str | None = None) -> dict[str, tuple[str, byte
     return {**files, "signature": ("audit-probe.wpk.yaml.sig", signature)} if signature else files
 
 
-def package(name: str, tenant: str, steps: list[Mapping[str, Any]] | None = None, **spec: Any) -> bytes:
+def package(name: str, tenant: str, steps: Sequence[Mapping[str, Any]] | None = None, **spec: Any) -> bytes:
     """A small package of the audit's own; ``spec`` adds to or replaces what its spec says."""
     harmless = [{"name": "say", "uses": "core.log", "with": {"message": "policy audit"}}]
     document = {
         "apiVersion": "atom/v1",
         "kind": "WorkflowPackage",
         "metadata": {"name": name, "version": "1.0.0", "author": "policy-audit", "tenant": tenant},
-        "spec": {**spec, "steps": steps or harmless},
+        "spec": {**spec, "steps": list(steps or harmless)},
     }
     text: str = yaml.safe_dump(document, sort_keys=False)
     return text.encode()

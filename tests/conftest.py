@@ -24,8 +24,12 @@ from tests import harness  # noqa: E402 -- importable from here on
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--lab", default=os.environ.get("ATOM_LAB_DIR"), help="folder of a lab to use (default: one of the tests' own)")
-    parser.addoption("--each", action="store_true", help="plant violations one by one instead of one per policy at a time")
+    parser.addoption(
+        "--lab", default=os.environ.get("ATOM_LAB_DIR"), help="folder of a lab to use (default: one of the tests' own)"
+    )
+    parser.addoption(
+        "--each", action="store_true", help="plant violations one by one instead of one per policy at a time"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,9 @@ def test_json_evidence_is_json_with_facts_for_each_check(clean, folder):
 def test_a_person_sees_a_line_per_check_then_the_matrix_then_the_paths(clean, folder):
     for row in clean.matrix()["policies"]:
         for check in row["checks"]:
-            assert re.search(rf"^PASS +{re.escape(check['id'])} +{check['target']} +\d+\.\d\d s$", clean.output, re.MULTILINE)
+            assert re.search(
+                rf"^PASS +{re.escape(check['id'])} +{check['target']} +\d+\.\d\d s$", clean.output, re.MULTILINE
+            )
     assert clean.output.index("Policy  ") > clean.output.index("PASS ")
     assert clean.output.index(str(folder / "PhaseA_PolicyMatrix.json")) > clean.output.index("Policy  ")
     assert "\x1b" not in clean.output

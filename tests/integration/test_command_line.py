@@ -44,7 +44,9 @@ def test_limit_to_one_system(lab, tmp_path):
     outcome = audit("-i", "lab", "--limit", "lab-ci", lab=lab, reports=tmp_path)
     assert outcome.code == 2
     assert outcome.matrix()["limits"] == ["--limit lab-ci"]
-    asked = {check["target"] for row in outcome.matrix()["policies"] for check in row["checks"] if check["status"] == "PASS"}
+    asked = {
+        check["target"] for row in outcome.matrix()["policies"] for check in row["checks"] if check["status"] == "PASS"
+    }
     assert asked == {"lab-ci"}
 
 

@@ -56,7 +56,7 @@ def test_a_role_registers_what_the_catalogue_expects(source, policy):
 
 
 def test_every_module_is_in_the_catalogue():
-    modules = {path.stem for path in (ROOT / "library").glob("*.py") if "Checks(" in path.read_text()}
+    modules = {path.stem for path in (ROOT / "library").glob("*.py") if "\nCHECKS = Checks(" in path.read_text()}
     assert modules == {source.module for source, _policy in SOURCES}
 
 
@@ -100,13 +100,13 @@ def repeat_policy(data):
     ],
 )
 def test_an_unsound_catalogue_is_refused(edited, change, said):
-    with pytest.raises(CatalogueError, match="phase_a.yml") as raised:
+    with pytest.raises(CatalogueError, match=r"phase_a\.yml") as raised:
         edited(change)
     assert said in str(raised.value)
 
 
 def test_a_catalogue_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(CatalogueError, match="nowhere.yml"):
+    with pytest.raises(CatalogueError, match=r"nowhere\.yml"):
         load(tmp_path / "nowhere.yml")
 
 

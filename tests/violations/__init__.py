@@ -78,7 +78,7 @@ def planted(folder: Path | None = None) -> list[str]:
 
 
 def sql_violation(
-    id: str,  # noqa: A002 - the field's name
+    id: str,
     check: str,
     about: str,
     *,
@@ -96,7 +96,7 @@ def sql_violation(
 
 
 def defect_violation(
-    id: str,  # noqa: A002
+    id: str,
     check: str,
     about: str,
     *,
@@ -115,7 +115,7 @@ def defect_violation(
 
 
 def setting_violation(
-    id: str,  # noqa: A002
+    id: str,
     check: str,
     about: str,
     *,
@@ -137,7 +137,7 @@ def setting_violation(
 
 
 def file_violation(
-    id: str,  # noqa: A002
+    id: str,
     check: str,
     about: str,
     *,
