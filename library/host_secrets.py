@@ -64,10 +64,10 @@ def ask(audit: Audit) -> Verdict:
     for name, folder in found.items():
         scan_process(scan, name, folder)
     files = scan_files(scan, audit.params["files"])
-    return judge(list(found), files, len(hashes["hashes"]), scan.found, scan.candidates)
+    return judge_host(list(found), files, len(hashes["hashes"]), scan.found, scan.candidates)
 
 
-def judge(
+def judge_host(
     found: Collection[str], files: Collection[str], hashes: int, offenders: Mapping[str, str], candidates: int
 ) -> Verdict:
     facts = {
