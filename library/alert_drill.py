@@ -76,7 +76,7 @@ from ..module_utils.prometheus import Prometheus
 from ..module_utils.result import Outcome, Verdict, blocked, failed, passed
 from ..module_utils.signatures import load_signer, sign
 from ..module_utils.unanswerable import Unanswerable
-from ..module_utils.workflows import PROBE_PREFIX, WorkflowRegistry, form, package
+from ..module_utils.workflows import WorkflowRegistry, form, package, probe_name
 
 CHECKS = Checks(active=("alerts.fires", "alerts.delivered", "alerts.resolves"))
 POLL_S = 0.4
@@ -162,7 +162,7 @@ def fail_a_workflow(audit: Audit) -> dict[str, str]:
     """Publish a package that fails, run it, and delete it; what became of the run."""
     registry = WorkflowRegistry(audit, audit.require("workflow_registry_publisher_token"), "observability")
     key = load_signer(audit.require("probe_key"))
-    name = f"{PROBE_PREFIX}{audit.run_id}-alert".lower()
+    name = probe_name(audit, "alert")
     data = package(name, audit.params["tenant"], FAILING, mode="manual")
     try:
         attempt, workflow = registry.upload(data, sign(key, data))

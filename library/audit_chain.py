@@ -67,7 +67,7 @@ from ..module_utils.postgres import Postgres, Row
 from ..module_utils.result import Outcome, Verdict, blocked, failed, name_some, passed
 from ..module_utils.s3 import Store
 from ..module_utils.unanswerable import Unanswerable
-from ..module_utils.workflows import PROBE_PREFIX, WorkflowRegistry, form, package
+from ..module_utils.workflows import WorkflowRegistry, form, package, probe_name
 
 CHECKS = Checks(passive=("auditlog.chain_verified", "auditlog.fresh"), active=("auditlog.events_complete",))
 POLL_S = 0.5
@@ -113,7 +113,7 @@ def hidden(versions: Collection[Mapping[str, Any]]) -> list[str]:
 def ask_event(audit: Audit, store: Store, bucket: str, prefix: str) -> Verdict:
     """Dry-run a harmless package under a request id of our own, and look for that in the table and in the store."""
     request_id = f"{audit.run_id}/{PURPOSE}"
-    data = package(f"{PROBE_PREFIX}{audit.run_id}".lower(), audit.params["tenant"])
+    data = package(probe_name(audit, "event"), audit.params["tenant"])
     registry = WorkflowRegistry(audit, audit.require("workflow_registry_publisher_token"), PURPOSE)
     attempt, _answer = registry.attempt("a dry-run", "POST", "/workflows/adhoc/dry-run", files=form(data))
     if attempt.outcome is not Outcome.ALLOWED:

@@ -62,6 +62,7 @@ from ..module_utils.postgres_copy import (
     objects,
     run_tool,
     scratch_database,
+    sequences,
     service,
     sweep_scratch_databases,
 )
@@ -88,6 +89,7 @@ class State:
 
     content: Mapping[str, str]
     objects: Mapping[str, str]
+    sequences: Mapping[str, int]
 
 
 def examine(audit: Audit) -> None:
@@ -99,12 +101,13 @@ def examine(audit: Audit) -> None:
         with Postgres(dsn, "postgres_restore_dsn", application=audit.run_id, timeout_s=audit.remaining()) as source:
             check_room(folder, source.rows(DATABASE_SIZE)[0]["bytes"])
             snapshot = source.rows("SELECT pg_export_snapshot() AS id")[0]["id"]
+            floor = sequences(source)
             dump, seconds = folder / "dump", -time.monotonic()
             with service(dsn) as env:
                 where = ("--dbname=service=audit", f"--snapshot={snapshot}", "-Fd", f"--file={dump}")
                 run_tool(audit.params["postgres_bin"], "pg_dump", *where, env=env, timeout_s=audit.remaining())
             seconds += time.monotonic()
-            before = State(content(source), objects(source))
+            before = State(content(source), objects(source), sequences(source))
         taken = digests(dump)
         audit.check("backup.taken", judge_taken, taken, seconds, swept)
         copy = shutil.copytree(dump, folder / "copy")
@@ -116,7 +119,7 @@ def examine(audit: Audit) -> None:
             took = time.monotonic() - restoring
             after = read_state(dsn, name, audit)
         audit.check("backup.restore", judge_restore, after, took)
-        audit.check("backup.content_equal", judge_equal, before, after)
+        audit.check("backup.content_equal", judge_equal, before, after, floor)
         audit.check("backup.rto", judge_rto, took, audit.params["rto_s"])
     audit.check("backup.latest_restores", ask_latest_restores, audit, latest)
 
@@ -149,7 +152,7 @@ def restore(audit: Audit, dump: Path, name: str) -> None:
 def read_state(dsn: str, name: str, audit: Audit) -> State:
     wait = audit.remaining()
     with Postgres(dsn, "postgres_restore_dsn", application=audit.run_id, timeout_s=wait, dbname=name) as database:
-        return State(content(database), objects(database))
+        return State(content(database), objects(database), sequences(database))
 
 
 def ask_latest(audit: Audit) -> Backup | None:
@@ -210,10 +213,16 @@ def judge_restore(after: State, took: float) -> Verdict:
     return passed(f"restored into a scratch database in {took:.1f} s: {len(after.content)} tables", **facts)
 
 
-def judge_equal(before: State, after: State) -> Verdict:
-    """Content by count and checksum; schema, policies, grants and sequences by definition. Owners cannot be compared."""
+def judge_equal(before: State, after: State, floor: Mapping[str, int]) -> Verdict:
+    """Content by count and checksum; schema, policies and grants by definition; sequences by standing between the readings
+    before and after the dump. Owners cannot be compared."""
     tables = _differences(before.content, after.content)
     definitions = _differences(before.objects, after.objects)
+    definitions += [
+        f"sequence {name} stands at {after.sequences.get(name)}"
+        for name, value in before.sequences.items()
+        if not floor.get(name, 0) <= after.sequences.get(name, -1) <= value
+    ]
     facts = {
         "tables": dict(before.content),
         "differing": tables,

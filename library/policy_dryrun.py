@@ -70,7 +70,7 @@ from ..module_utils.result import (
 )
 from ..module_utils.signatures import load_signer, sign
 from ..module_utils.unanswerable import Unanswerable
-from ..module_utils.workflows import PROBE_PREFIX, WorkflowRegistry, form, package
+from ..module_utils.workflows import WorkflowRegistry, form, package, probe_name
 
 CHECKS = Checks(
     passive=("dryrun.rules_loaded",),
@@ -107,7 +107,7 @@ class Engine:
         self.registry = WorkflowRegistry(audit, audit.require("workflow_registry_publisher_token"), "policy_dryrun")
         self._key = load_signer(audit.require("probe_key"))
         self._tenant: str = audit.params["tenant"]
-        self._name = f"{PROBE_PREFIX}{audit.run_id}-dryrun".lower()
+        self._name = probe_name(audit, "dryrun")
 
     def dry_run(self, data: bytes, path: str = ADHOC) -> tuple[Attempt, dict[str, Any]]:
         return self.registry.attempt("a dry-run", "POST", path, files=form(data))

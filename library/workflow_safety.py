@@ -65,7 +65,7 @@ from ..module_utils.result import (
 )
 from ..module_utils.signatures import load_signer, sign
 from ..module_utils.unanswerable import Unanswerable
-from ..module_utils.workflows import PROBE_PREFIX, WorkflowRegistry, form, package
+from ..module_utils.workflows import PROBE_PREFIX, WorkflowRegistry, form, package, probe_name
 
 CHECKS = Checks(
     passive=("safety.default_manual", "safety.auto_approved"),
@@ -106,12 +106,13 @@ class Probe:
         self._audit = audit
         self._key = load_signer(audit.require("probe_key"))
         self._tenant: str = audit.params["tenant"]
+        self.prefix = probe_name(audit, "safety")
         self.publisher = WorkflowRegistry(audit, audit.require("workflow_registry_publisher_token"), "workflow_safety")
         self.approver = WorkflowRegistry(audit, audit.require("workflow_registry_approver_token"), "workflow_safety")
 
     def package(self, name: str, text: str = "", **spec: Any) -> tuple[bytes, str]:
         """A package of that name, signed; ``text`` makes its bytes different."""
-        data = package(f"{PROBE_PREFIX}{self._audit.run_id}-{name}".lower(), self._tenant, **spec) + text.encode()
+        data = package(f"{self.prefix}-{name}", self._tenant, **spec) + text.encode()
         return data, sign(self._key, data)
 
     def publish(
@@ -168,13 +169,13 @@ def examine(audit: Audit) -> None:
     audit.check("safety.auto_approved", judge_approved, listed, datetime.now(timezone.utc))
     audit.require_active()
     probe = Probe(audit)
-    swept = probe.publisher.sweep()
+    swept = probe.publisher.sweep_abandoned()
     try:
         audit.check("safety.unknown_mode_rejected", ask_modes, probe, audit.params["unknown_modes"])
         drill = run_drill(probe)
     finally:
-        probe.publisher.sweep(f"{PROBE_PREFIX}{audit.run_id}".lower())
-        probe.approver.sweep(f"{PROBE_PREFIX}{audit.run_id}".lower())
+        probe.publisher.sweep(probe.prefix)
+        probe.approver.sweep(probe.prefix)
     drill.swept = swept
     audit.check("safety.manual_waits", judge_manual, drill)
     audit.check("safety.auto_needs_approval", judge_unapproved, drill)

@@ -50,7 +50,7 @@ from ..module_utils.options import AUDIT, WORKFLOW_REGISTRY
 from ..module_utils.result import Attempt, Outcome, Verdict, blocked, failed, judge_refusal, name_some, passed
 from ..module_utils.signatures import load_signer, sign, stranger
 from ..module_utils.unanswerable import Unanswerable
-from ..module_utils.workflows import PROBE_PREFIX, WorkflowRegistry, package
+from ..module_utils.workflows import WorkflowRegistry, package, probe_name
 
 CHECKS = Checks(
     active=(
@@ -81,8 +81,8 @@ def examine(audit: Audit) -> None:
     key, revoked = (load_signer(audit.require(name)) for name in ("probe_key", "revoked_probe_key"))
     tenant = audit.params["tenant"]
     registry = WorkflowRegistry(audit, audit.require("workflow_registry_publisher_token"), PURPOSE)
-    swept = registry.sweep()
-    name = f"{PROBE_PREFIX}{audit.run_id}".lower()
+    swept = registry.sweep_abandoned()
+    name = probe_name(audit, "signature")
     own, other = package(name, tenant), package(f"{name}-other", tenant)
     signature = sign(key, own)
     control, stored = upload(registry, own, signature)
@@ -95,8 +95,8 @@ def examine(audit: Audit) -> None:
         "swapped_signature": (other, signature),
     }
     codes = {**REFUSALS, **audit.params["refusals"]}
-    for attempt, (data, made) in tries.items():
-        audit.check(f"cosign.rejects_{attempt}", ask_refusal, registry, attempt, data, made, control, codes[attempt])
+    for what, (data, made) in tries.items():
+        audit.check(f"cosign.rejects_{what}", ask_refusal, registry, what, name, data, made, control, codes[what])
     audit.check("cosign.uploads_logged", ask_logged, audit, len(tries) + 1)
 
 
@@ -116,11 +116,17 @@ def upload(registry: WorkflowRegistry, data: bytes, signature: str | None) -> tu
 
 
 def ask_refusal(
-    registry: WorkflowRegistry, what: str, data: bytes, signature: str | None, control: Attempt, codes: Collection[str]
+    registry: WorkflowRegistry,
+    what: str,
+    name: str,
+    data: bytes,
+    signature: str | None,
+    control: Attempt,
+    codes: Collection[str],
 ) -> Verdict:
     """Try it; and after a refusal look that nothing was stored all the same."""
     attempt, _stored = upload(registry, data, signature)
-    left = [] if attempt.outcome is Outcome.ALLOWED else registry.sweep()
+    left = [] if attempt.outcome is Outcome.ALLOWED else registry.sweep(name)
     return judge_upload(what, control, attempt, codes, left)
 
 

@@ -70,10 +70,14 @@ SCHEMA_OBJECTS = """
            string_agg(x.privilege_type, ',' ORDER BY x.privilege_type)
     FROM relations r, aclexplode(r.relacl) AS x WHERE x.grantee <> r.relowner AND r.relkind <> 'i' GROUP BY 1, 2
     UNION ALL
-    SELECT 'sequence', format('%I.%I', s.schemaname, s.sequencename), concat_ws(' ', s.last_value, s.increment_by, s.cycle)
+    SELECT 'sequence', format('%I.%I', s.schemaname, s.sequencename), concat_ws(' ', s.min_value, s.increment_by, s.cycle)
     FROM pg_sequences s
 """
 """Everything that a schema is, one row an object; owners apart, whom a restore by another role cannot keep."""
+SEQUENCES = """
+    SELECT format('%I.%I', schemaname, sequencename) AS name, coalesce(last_value, 0) AS value FROM pg_sequences
+"""
+"""Where each sequence stands. No snapshot holds sequences still: a restored one stands somewhere between two readings."""
 DATABASE_SIZE = "SELECT pg_database_size(current_database()) AS bytes"
 
 
@@ -177,6 +181,11 @@ def content(database: Postgres) -> dict[str, str]:
 def objects(database: Postgres) -> dict[str, str]:
     """Each schema object's kind and name to its definition."""
     return {f"{row['kind']} {row['name']}": row["definition"] or "" for row in database.rows(SCHEMA_OBJECTS)}
+
+
+def sequences(database: Postgres) -> dict[str, int]:
+    """Each sequence to the number it stands at."""
+    return {row["name"]: int(row["value"]) for row in database.rows(SEQUENCES)}
 
 
 def _autocommit(dsn: str) -> Any:

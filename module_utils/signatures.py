@@ -23,7 +23,11 @@ from .unanswerable import Unanswerable
 
 BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle"
 SMALLEST_RSA = 2048
-CURVES: dict[str, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {"secp256r1": hashes.SHA256, "secp384r1": hashes.SHA384, "secp521r1": hashes.SHA512}
+CURVES: dict[str, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
+    "secp256r1": hashes.SHA256,
+    "secp384r1": hashes.SHA384,
+    "secp521r1": hashes.SHA512,
+}
 
 PublicKey = Any
 """One of cryptography's public keys."""

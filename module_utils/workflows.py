@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import yaml
@@ -15,6 +16,8 @@ from .unanswerable import Unanswerable
 
 PROBE_PREFIX = "audit-probe-"
 """How every package of the audit's own is called, so that the next run can sweep up what a killed one left."""
+ABANDONED = timedelta(minutes=15)
+"""Run ids, and so names, begin with their time; a run is over long before this."""
 MOST_PAGES = 1_000
 
 
@@ -74,10 +77,21 @@ class WorkflowRegistry:
     def delete(self, workflow_id: str) -> Attempt:
         return self.attempt("deleting a package", "DELETE", f"/workflows/{workflow_id}")[0]
 
-    def sweep(self, names: str = PROBE_PREFIX) -> list[str]:
-        """Delete the audit's own packages whose names begin so; their names."""
-        left = [one for one in self.listing() if str(one.get("name", "")).startswith(names)]
+    def sweep(self, prefix: str) -> list[str]:
+        """Delete the packages whose names begin so; their names."""
+        left = [one for one in self.listing() if str(one.get("name", "")).startswith(prefix)]
         return [str(one["name"]) for one in left if self.delete(str(one["id"])).outcome is Outcome.ALLOWED]
+
+    def sweep_abandoned(self) -> list[str]:
+        """Delete what runs left that were killed: the audit's own packages from so long ago that no run still needs them."""
+        before = f"{PROBE_PREFIX}{datetime.now(timezone.utc) - ABANDONED:%Y%m%dt%H%M%S}"
+        names = (str(one.get("name", "")) for one in self.listing())
+        return [gone for name in names if name.startswith(PROBE_PREFIX) and name < before for gone in self.sweep(name)]
+
+
+def probe_name(audit: Audit, purpose: str) -> str:
+    """What a package of the audit's own is called: found again by its run and its purpose, and by nobody else's sweep."""
+    return f"{PROBE_PREFIX}{audit.run_id}-{purpose}".lower()
 
 
 def form(data: bytes, signature: str | None = None) -> dict[str, tuple[str, bytes | str]]:

@@ -101,8 +101,8 @@ def lock_drill(**changes):
     return SimpleNamespace(**{**good, **changes})
 
 
-def state(rows="2:1:1", **objects):
-    return SimpleNamespace(content={"app.t": rows} if rows else {}, objects=objects)
+def state(rows="2:1:1", sequence=5, **objects):
+    return SimpleNamespace(content={"app.t": rows} if rows else {}, objects=objects, sequences={"app.s": sequence})
 
 
 COMPLIANCE = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 400}}}
@@ -483,10 +483,11 @@ CASES = [
     ("backup_drill", "judge_checksum", ({"t": "1"}, {"t": "1"}, None), B),
     ("backup_drill", "judge_restore", (state(), 1.0), P),
     ("backup_drill", "judge_restore", (state(rows=""), 1.0), F),
-    ("backup_drill", "judge_equal", (state(p="x"), state(p="x")), P),
-    ("backup_drill", "judge_equal", (state("2:1:1"), state("2:1:2")), F),
-    ("backup_drill", "judge_equal", (state(p="x"), state()), F),
-    ("backup_drill", "judge_equal", (state(rows=""), state(rows="")), B),
+    ("backup_drill", "judge_equal", (state(p="x"), state(p="x"), {"app.s": 4}), P),
+    ("backup_drill", "judge_equal", (state("2:1:1"), state("2:1:2"), {}), F),
+    ("backup_drill", "judge_equal", (state(p="x"), state(), {}), F),
+    ("backup_drill", "judge_equal", (state(), state(sequence=3), {"app.s": 4}), F),
+    ("backup_drill", "judge_equal", (state(rows=""), state(rows=""), {}), B),
     ("backup_drill", "judge_latest", (backup(), state(), 1.0), P),
     ("backup_drill", "judge_latest", (backup(), state("0:0:0"), 1.0), F),
     ("backup_drill", "judge_rto", (1.0, 2.0), P),

@@ -70,9 +70,9 @@ VIOLATIONS = [
     workflow_violation(
         "permissions-wide",
         "cicd.permissions_minimal",
-        "Every job may write everything",
-        b"permissions: {}",
-        b"permissions: write-all",
+        "A job that only verifies may write everything",
+        b"    permissions:\n      packages: read\n",
+        b"    permissions: write-all\n",
     ),
     workflow_violation(
         "pull-requests-privileged",
