@@ -80,6 +80,7 @@ from ..module_utils.workflows import WorkflowRegistry, form, package, probe_name
 
 CHECKS = Checks(active=("alerts.fires", "alerts.delivered", "alerts.resolves"))
 POLL_S = 0.4
+REGISTRY = ("workflow_registry_url", "workflow_registry_publisher_token", "probe_key")
 FAILING = [{"name": "fail", "uses": "core.assert", "with": {"condition": False}}]
 
 
@@ -110,7 +111,7 @@ def examine(audit: Audit) -> None:
     """It does not fire; a workflow fails; it fires, arrives, and clears again."""
     audit.require_active()
     params = audit.params
-    url, alert, pager = audit.require("prometheus_url", "alert", "pager_url")
+    url, alert, pager, *_registry = audit.require("prometheus_url", "alert", "pager_url", *REGISTRY)
     prometheus = Prometheus(url, token=params["prometheus_token"], cacert=params["prometheus_cacert"])
     with HttpClient("pager", pager, token=params["pager_token"]) as receiver:
         watch = Watch(prometheus, receiver, {"alertname": alert, **params["labels"]})

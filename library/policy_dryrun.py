@@ -135,9 +135,11 @@ class Engine:
 
 def examine(audit: Audit) -> None:
     """The rules first; then the corpus; then live runs of packages of one's own."""
-    reader = WorkflowRegistry(audit, audit.require("workflow_registry_token"), "policy_dryrun")
+    _url, token = audit.require("workflow_registry_url", "workflow_registry_token")
+    reader = WorkflowRegistry(audit, token, "policy_dryrun")
     audit.check("dryrun.rules_loaded", ask_rules, reader, audit.params["required_classes"])
     audit.require_active()
+    audit.require("workflow_registry_publisher_token", "probe_key", "corpus")
     engine = Engine(audit)
     entries = load_corpus(Path(audit.require("corpus")))
     try:

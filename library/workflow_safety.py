@@ -163,11 +163,13 @@ class Probe:
 
 def examine(audit: Audit) -> None:
     """Read what the registry says of every workflow; then drill with packages of one's own."""
-    reader = WorkflowRegistry(audit, audit.require("workflow_registry_token"), "workflow_safety")
+    _url, token = audit.require("workflow_registry_url", "workflow_registry_token")
+    reader = WorkflowRegistry(audit, token, "workflow_safety")
     listed = [one for one in reader.listing() if not str(one.get("name", "")).startswith(PROBE_PREFIX)]
     audit.check("safety.default_manual", judge_default, listed)
     audit.check("safety.auto_approved", judge_approved, listed, datetime.now(timezone.utc))
     audit.require_active()
+    audit.require("workflow_registry_publisher_token", "workflow_registry_approver_token", "probe_key")
     probe = Probe(audit)
     swept = probe.publisher.sweep_abandoned()
     try:

@@ -75,9 +75,10 @@ class Package:
 
 def examine(audit: Audit) -> None:
     """The keys first; then every package of the folders and of the registry."""
-    trusted = load_public_keys(audit.require("trusted_keys"))
+    key_files, _url, token = audit.require("trusted_keys", "workflow_registry_url", "workflow_registry_token")
+    trusted = load_public_keys(key_files)
     revoked = load_public_keys(audit.params["revoked_keys"])
-    registry = WorkflowRegistry(audit, audit.require("workflow_registry_token"), "cosign_signature")
+    registry = WorkflowRegistry(audit, token, "cosign_signature")
     audit.check("cosign.enforcement_mode", ask_enforcement, registry)
     audit.check("cosign.trust_policy", ask_trust, registry, trusted, revoked)
     audit.check("cosign.packages_signed", ask_packages, audit, registry, trusted, revoked)

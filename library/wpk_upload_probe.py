@@ -73,12 +73,14 @@ REFUSALS: dict[str, list[str]] = {
 }
 """A detached signature names no key, so that a registry need not tell a stranger's from a broken one."""
 PURPOSE = "cosign_signature"
+TOKENS = ("workflow_registry_token", "workflow_registry_publisher_token")
 
 
 def examine(audit: Audit) -> None:
     """The control first: what is soundly signed is taken. Then everything that must not be."""
     audit.require_active()
-    key, revoked = (load_signer(audit.require(name)) for name in ("probe_key", "revoked_probe_key"))
+    audit.require("workflow_registry_url", *TOKENS, "probe_key", "revoked_probe_key")
+    key, revoked = (load_signer(audit.params[name]) for name in ("probe_key", "revoked_probe_key"))
     tenant = audit.params["tenant"]
     registry = WorkflowRegistry(audit, audit.require("workflow_registry_publisher_token"), PURPOSE)
     swept = registry.sweep_abandoned()
