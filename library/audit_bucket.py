@@ -67,7 +67,8 @@ CHECKS = Checks(
 LOCKED = {"AccessDenied", "ObjectLocked", "InvalidRetentionPeriod", "InvalidRequest"}
 """How S3 services refuse what Object Lock forbids; the control tells them from a missing right."""
 HOLD_S = 3
-FIRST, SECOND = b"first version", b"second version"
+FIRST = b"first version"
+SECOND = b"second version"
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,9 @@ CHECKS = Checks(
     ),
 )
 POLL_S = 0.2
-STARTED, SKIPPED, SILENT = "started", "skipped", "silent"
+STARTED = "started"
+SKIPPED = "skipped"
+SILENT = "silent"
 
 
 @dataclass
