@@ -37,7 +37,7 @@ lint:
 
 types:
 	@mkdir -p build/mypy && ln -sfn ../.. build/mypy/policy_audit
-	MYPYPATH=build/mypy $(BIN)/mypy -p policy_audit.module_utils -p policy_audit.library -p policy_audit.action_plugins
+	MYPYPATH=build/mypy $(BIN)/mypy -p policy_audit.module_utils -p policy_audit.library
 	$(BIN)/mypy atom labkit
 
 docs:
