@@ -128,7 +128,10 @@ def client(lab: Lab, token: str | None) -> hvac.Client:
 def wrapped_secret_id(lab: Lab, service: str) -> str:
     """A fresh secret id in a wrapping token that works once, within five minutes."""
     vault = client(lab, lab.secret("vault_token_broker"))
-    answer = vault.auth.approle.generate_secret_id(service, wrap_ttl="5m")
+    try:
+        answer = vault.auth.approle.generate_secret_id(service, wrap_ttl="5m")
+    except requests.ConnectionError:
+        raise UnavailableError(f"Vault at {address(lab)} does not answer") from None
     return str(answer["wrap_info"]["token"])
 
 

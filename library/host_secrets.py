@@ -10,8 +10,12 @@ description:
   - Gets only keyed hashes of Vault's values, and reports only where something was found.
 options:
   hashes:
-    description: What M(vault_hashes) returned.
+    description: The C(key) and the C(hashes) that M(vault_hashes) returned.
     type: dict
+  unavailable:
+    description: Why there are no hashes, as M(vault_hashes) returned it.
+    type: str
+    default: ""
   process_pattern:
     description: Regular expression of the command lines of the processes to examine.
     type: str
@@ -28,7 +32,8 @@ EXAMPLES = r"""
 - name: Search the application's host
   host_secrets:
     audit: "{{ audit_context }}"
-    hashes: "{{ vault_broker_hashes }}"
+    hashes: "{{ {'key': vault_broker_hashes.key, 'hashes': vault_broker_hashes.hashes} }}"
+    unavailable: "{{ vault_broker_hashes.unavailable }}"
     files: [/etc/systemd/system/*.service, /etc/default/*]
   register: vault_broker_host_checks
 """
@@ -57,8 +62,8 @@ def examine(audit: Audit) -> None:
 def ask(audit: Audit) -> Verdict:
     """Hash every candidate the host shows, and compare."""
     hashes = audit.params["hashes"] or {}
-    if hashes.get("unavailable") or "key" not in hashes:
-        raise Unanswerable(hashes.get("unavailable") or "the hashes of Vault's values: they were not made")
+    if audit.params["unavailable"] or "key" not in hashes:
+        raise Unanswerable(audit.params["unavailable"] or "the hashes of Vault's values: they were not made")
     scan = Scan(bytes.fromhex(hashes["key"]), frozenset(hashes["hashes"]))
     found = processes(audit.params["process_pattern"])
     for name, folder in found.items():
@@ -100,6 +105,7 @@ def main() -> None:
         argument_spec={
             **AUDIT,
             "hashes": {"type": "dict", "no_log": True},
+            "unavailable": {"type": "str", "default": ""},
             "process_pattern": {"type": "str", "default": "."},
             "files": {"type": "list", "elements": "str", "default": []},
         },

@@ -92,12 +92,15 @@ def test_an_empty_inventory_is_reported_and_not_accepted(tmp_path):
 def test_a_dead_host_blocks_its_own_checks_only(tmp_path):
     inventory = tmp_path / "outpost"
     inventory.mkdir()
-    hosts = yaml.safe_load((ROOT / "inventory" / "staging" / "hosts.yml").read_text())["staging"]
-    hosts["children"]["postgres"]["hosts"] = {
+    groups = yaml.safe_load((ROOT / "inventory" / "staging" / "hosts.yml").read_text())
+    groups["staging"]["vars"] = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+    }
+    groups["postgres"]["hosts"] = {
         "outpost-db": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     }
-    hosts["vars"] = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-    (inventory / "hosts.yml").write_text(yaml.safe_dump({"outpost": hosts}))
+    (inventory / "hosts.yml").write_text(yaml.safe_dump(groups))
     outcome = audit("-i", str(inventory), reports=tmp_path / "reports")
     assert outcome.code == 2
     assert outcome.rows("outpost") == dict.fromkeys(POLICIES, "BLOCKED")

@@ -9,7 +9,7 @@ import pytest
 from tests.harness import POLICIES, audit, run
 
 NEEDED_BY = {
-    "openbao": ({"A02"}, "vault"),
+    "openbao": ({"A02", "A09"}, "vault"),  # the export that is made again needs its credentials
     "postgres": ({"A01", "A03", "A04", "A05", "A06", "A07", "A08", "A09"}, "postgresql"),
     "seaweedfs": ({"A05", "A09"}, "s3"),
     "prometheus": ({"A08"}, "prometheus"),
