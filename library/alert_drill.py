@@ -8,6 +8,7 @@ short_description: Make a workflow fail, and see that somebody is told
 description:
   - Runs a package of the audit's own that fails, in the tenant set aside for probes; waits until the alert fires, reaches the
     receiver, and clears again. The package is deleted.
+  - Where an Alertmanager is given and does not answer, nothing is said of delivery.
 options:
   alert:
     description: Name of the alert that must fire when a workflow fails.
@@ -41,7 +42,7 @@ options:
   probe_key:
     description: PEM private key (ECDSA P-256) whose public half the registry trusts for that tenant.
     type: path
-extends_documentation_fragment: [audit, prometheus, workflow_registry]
+extends_documentation_fragment: [audit, prometheus, alertmanager, workflow_registry]
 """
 
 EXAMPLES = r"""
@@ -71,8 +72,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.guard import Audit, Checks, run_audit
 from ..module_utils.http import HttpClient
-from ..module_utils.options import AUDIT, PROMETHEUS, WORKFLOW_REGISTRY
-from ..module_utils.prometheus import Prometheus
+from ..module_utils.options import ALERTMANAGER, AUDIT, PROMETHEUS, WORKFLOW_REGISTRY
+from ..module_utils.prometheus import Alertmanager, Prometheus
 from ..module_utils.result import Outcome, Verdict, blocked, failed, passed
 from ..module_utils.signatures import load_signer, sign
 from ..module_utils.unanswerable import Unanswerable
@@ -89,6 +90,7 @@ class Watch:
     """The alert of the tenant set aside: where it fires, and where it arrives."""
 
     prometheus: Prometheus
+    alertmanager: Alertmanager | None
     pager: HttpClient
     labels: Mapping[str, str]
 
@@ -103,6 +105,14 @@ class Watch:
         alerts = [alert for one in answer["notifications"] for alert in one.get("alerts") or ()]
         return any(alert.get("status") == status and self._ours(alert.get("labels")) for alert in alerts)
 
+    def delivered(self, since: str, status: str) -> bool:
+        """Whether the receiver was told; a delivery is only awaited while Alertmanager is there to make it."""
+        if self.told(since, status):
+            return True
+        if self.alertmanager:
+            self.alertmanager.status()
+        return False
+
     def _ours(self, labels: Any) -> bool:
         return isinstance(labels, dict) and all(labels.get(name) == value for name, value in self.labels.items())
 
@@ -113,8 +123,13 @@ def examine(audit: Audit) -> None:
     params = audit.params
     url, alert, pager, *_registry = audit.require("prometheus_url", "alert", "pager_url", *REGISTRY)
     prometheus = Prometheus(url, token=params["prometheus_token"], cacert=params["prometheus_cacert"])
+    alertmanager = None
+    if params["alertmanager_url"]:
+        alertmanager = Alertmanager(
+            params["alertmanager_url"], token=params["alertmanager_token"], cacert=params["alertmanager_cacert"]
+        )
     with HttpClient("pager", pager, token=params["pager_token"]) as receiver:
-        watch = Watch(prometheus, receiver, {"alertname": alert, **params["labels"]})
+        watch = Watch(prometheus, alertmanager, receiver, {"alertname": alert, **params["labels"]})
         since = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         watch.told(since, "firing")  # a receiver that cannot be asked is known before anything fails
         quiet = wait(audit, params["clear_wait_s"], lambda: not watch.firing())
@@ -129,14 +144,14 @@ def examine(audit: Audit) -> None:
         )
         if fired is None:
             raise Unanswerable(f"an alert to follow: {alert} did not fire")
-        delivered = wait(audit, params["deliver_wait_s"], lambda: watch.told(since, "firing"))
+        delivered = wait(audit, params["deliver_wait_s"], lambda: watch.delivered(since, "firing"))
         audit.check(
             "alerts.delivered", judge_wait, f"{alert} reaches the receiver", delivered, params["deliver_wait_s"], run
         )
         cleared = wait(
             audit,
             params["clear_wait_s"],
-            lambda: not watch.firing() and (delivered is None or watch.told(since, "resolved")),
+            lambda: not watch.firing() and (delivered is None or watch.delivered(since, "resolved")),
         )
         audit.check(
             "alerts.resolves",
@@ -193,6 +208,7 @@ def main() -> None:
         argument_spec={
             **AUDIT,
             **PROMETHEUS,
+            **ALERTMANAGER,
             **WORKFLOW_REGISTRY,
             "alert": {"type": "str"},
             "labels": {"type": "dict", "default": {}},

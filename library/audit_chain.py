@@ -80,16 +80,25 @@ def examine(audit: Audit) -> None:
     region, cacert, prefix = (audit.params[key] for key in ("s3_region", "s3_cacert", "prefix"))
     store = Store(endpoint, access_key, secret_key, region=region, cacert=cacert, who="the auditor")
     audit.check("auditlog.events_complete", ask_event, audit, store, bucket, prefix)
+    before = read_anchors(audit)  # what is sealed while we list is in the store, but not in our listing
     versions = list(store.versions(bucket, prefix))
-    anchors = read_anchors(audit)  # after the listing: a segment is anchored as soon as it is written
+    anchors = read_anchors(audit, of={str(version["Key"]) for version in versions})
     chain = verify(store, bucket, versions, anchors)
+    chain.missing(before, {str(version["Key"]) for version in versions if not version["deleted"]})
     audit.check("auditlog.chain_verified", judge_chain, chain, hidden(versions))
     audit.check("auditlog.fresh", judge_fresh, chain.newest, datetime.now(timezone.utc), audit.params["max_age_s"])
 
 
-def read_anchors(audit: Audit) -> list[Row]:
-    with Postgres(audit.require("postgres_dsn"), "postgres_dsn", application=audit.run_id) as database:
-        return database.rows(audit.params["anchors_query"])
+def read_anchors(audit: Audit, of: Collection[str] = ()) -> list[Row]:
+    """The anchors; a segment is anchored as soon as it is written, so those of new segments are waited for."""
+    give_up = time.monotonic() + min(audit.params["seal_wait_s"], audit.remaining() - 1)
+    while True:
+        # a connection sees the one state it began with
+        with Postgres(audit.require("postgres_dsn"), "postgres_dsn", application=audit.run_id) as database:
+            anchors = database.rows(audit.params["anchors_query"])
+        if set(of) <= {str(anchor["object_key"]) for anchor in anchors} or time.monotonic() > give_up:
+            return anchors
+        time.sleep(POLL_S)
 
 
 def verify(store: Store, bucket: str, versions: Collection[Mapping[str, Any]], anchors: Collection[Row]) -> Chain:
@@ -99,7 +108,6 @@ def verify(store: Store, bucket: str, versions: Collection[Mapping[str, Any]], a
     chain = Chain()
     for key in sorted(oldest):
         chain.segment(key, store.lines(bucket, key, VersionId=oldest[key]["VersionId"]), by_key.get(key))
-    chain.missing(anchors, oldest)
     return chain
 
 

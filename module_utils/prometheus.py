@@ -82,11 +82,14 @@ class Alertmanager:
         self.name = self._http.system
         self.address = url.rstrip("/")
 
+    def status(self) -> Any:
+        """What it says of itself."""
+        return self._http.get_json("/api/v2/status")
+
     def configuration(self) -> dict[str, Any]:
         """The configuration it runs with."""
-        status = self._http.get_json("/api/v2/status")
         try:
-            found = yaml.safe_load(status["config"]["original"])
+            found = yaml.safe_load(self.status()["config"]["original"])
         except (KeyError, TypeError, yaml.YAMLError):
             raise Unanswerable(f"{self.name}: its configuration in /api/v2/status") from None
         if not isinstance(found, dict) or not isinstance(found.get("route"), dict):
