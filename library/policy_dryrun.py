@@ -30,6 +30,10 @@ options:
   probe_key:
     description: PEM private key (ECDSA P-256) whose public half the registry trusts for that tenant.
     type: path
+  refusals:
+    description: The registry's codes for the right refusals, by the name of the attempt (C(malformed), C(no_dry_run), C(unsafe)).
+    type: dict
+    default: {}
 extends_documentation_fragment: [audit, workflow_registry]
 """
 
@@ -55,22 +59,23 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.corpus import Entry, load_corpus
+from ..module_utils.dryrun_rules import (
+    SERVER_FAULT,
+    judge_corpus,
+    judge_endpoint,
+    judge_live,
+    judge_live_unsafe,
+    judge_malformed,
+    judge_rules,
+    judge_side_effects,
+    judge_unsafe,
+)
 from ..module_utils.guard import Audit, Checks, run_audit
 from ..module_utils.options import AUDIT, WORKFLOW_REGISTRY
-from ..module_utils.result import (
-    Attempt,
-    Outcome,
-    Verdict,
-    blocked,
-    failed,
-    judge_each,
-    judge_refusal,
-    name_some,
-    passed,
-)
+from ..module_utils.result import Attempt, Outcome, Verdict
 from ..module_utils.signatures import load_signer, sign
 from ..module_utils.unanswerable import Unanswerable
-from ..module_utils.workflows import WorkflowRegistry, form, package, probe_name
+from ..module_utils.workflows import ServerFaultError, WorkflowRegistry, form, package, probe_name
 
 CHECKS = Checks(
     passive=("dryrun.rules_loaded",),
@@ -84,19 +89,33 @@ CHECKS = Checks(
         "dryrun.malformed_rejected",
     ),
 )
-UNSAFE = [{"name": "drop", "uses": "sql.query", "with": {"statement": "DROP TABLE audit_probe"}}]
-BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(8)
-)
-MALFORMED: dict[str, bytes] = {
-    "empty": b"",
-    "binary": bytes(range(256)) * 8,
-    "not YAML": b"{[}]: ][",
-    "not a package": b"hello: world\n",
-    "YAML bomb": BOMB.encode(),
-    "duplicate keys": b"apiVersion: atom/v1\napiVersion: atom/v1\nkind: WorkflowPackage\n",
-    "oversized": b"# " + b"x" * (4 * 1024 * 1024) + b"\n",
+UNSAFE: list[Mapping[str, Any]] = [
+    {"name": "drop", "uses": "sql.query", "with": {"statement": "DROP TABLE audit_probe"}}
+]
+REFUSALS: dict[str, list[str]] = {
+    "malformed": ["package_malformed", "package_too_large"],
+    "no_dry_run": ["dry_run_required"],
+    "unsafe": ["policy_blocked"],
 }
+BOMB = "x0: &x0 [y, y, y, y, y, y, y, y, y]\n" + "".join(
+    f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]\n" for n in range(1, 9)
+)
+OVERSIZE = 4 * 1024 * 1024
+
+
+def malformed(whole: bytes) -> dict[str, bytes]:
+    """What must be refused; most are ``whole``, a good package, with one fault, so that nothing else refuses them."""
+    return {
+        "empty": b"",
+        "binary": bytes(range(256)) * 8,
+        "not YAML": b"{[}]: ][",
+        "not a package": b"hello: world\n",
+        "YAML bomb": whole + BOMB.encode(),
+        "duplicate keys": whole + b"kind: WorkflowPackage\n",
+        "oversized": whole + b"# " + b"x" * OVERSIZE + b"\n",
+    }
+
+
 ADHOC = "/workflows/adhoc/dry-run"
 
 
@@ -142,14 +161,16 @@ def examine(audit: Audit) -> None:
     audit.require("workflow_registry_publisher_token", "probe_key", "corpus")
     engine = Engine(audit)
     entries = load_corpus(Path(audit.require("corpus")))
+    codes = {**REFUSALS, **audit.params["refusals"]}
+    unsafe = [entry for entry in entries if entry.class_]
     try:
         audit.check("dryrun.endpoint", ask_endpoint, engine)
         audit.check("dryrun.safe_succeeds", ask_safe, engine, [entry for entry in entries if entry.class_ is None])
-        audit.check("dryrun.unsafe_blocked", ask_unsafe, engine, [entry for entry in entries if entry.class_])
+        audit.check("dryrun.unsafe_blocked", ask_unsafe, engine, unsafe, audit.params["required_classes"])
         audit.check("dryrun.no_side_effects", ask_side_effects, engine)
-        audit.check("dryrun.live_requires_dryrun", ask_live, engine)
-        audit.check("dryrun.live_unsafe_refused", ask_live_unsafe, engine)
-        audit.check("dryrun.malformed_rejected", ask_malformed, engine)
+        audit.check("dryrun.live_requires_dryrun", ask_live, engine, codes["no_dry_run"])
+        audit.check("dryrun.live_unsafe_refused", ask_live_unsafe, engine, codes["unsafe"])
+        audit.check("dryrun.malformed_rejected", ask_malformed, engine, codes["malformed"])
     finally:
         engine.sweep()
 
@@ -158,74 +179,19 @@ def ask_rules(reader: WorkflowRegistry, required: Collection[str]) -> Verdict:
     return judge_rules(reader.get("/policy/rules").get("rules"), required)
 
 
-def judge_rules(rules: Any, required: Collection[str]) -> Verdict:
-    if not isinstance(rules, list):
-        raise Unanswerable("'rules' in the registry's /policy/rules")
-    covered: dict[str, list[str]] = {}
-    for rule in rules:
-        covered.setdefault(str(rule.get("class")), []).append(str(rule.get("id")))
-    return judge_each(
-        "classes of unsafe operations",
-        list(required),
-        dict.fromkeys(set(required) - set(covered), ""),
-        sound=f"are covered by {len(rules)} rules",
-        fault="have no rule",
-        rules=covered,
-    )
-
-
 def ask_endpoint(engine: Engine) -> Verdict:
     data = engine.package("endpoint")
     attempt, answer = engine.dry_run(data)
     return judge_endpoint(attempt, answer, f"sha256:{hashlib.sha256(data).hexdigest()}")
 
 
-def judge_endpoint(attempt: Attempt, answer: Mapping[str, Any], digest: str) -> Verdict:
-    facts = {"attempt": attempt.facts(), "answer": dict(answer)}
-    if attempt.outcome is not Outcome.ALLOWED:
-        return failed(f"the dry-run endpoint refuses a harmless package: {attempt.reason} {attempt.detail}", **facts)
-    if not isinstance(answer.get("findings"), list) or answer.get("verdict") not in ("allowed", "blocked"):
-        return blocked("a dry-run's answer with 'verdict' and 'findings'", **facts)
-    if answer.get("digest") != digest:
-        return failed("the dry-run speaks of other bytes than it was sent", **facts)
-    return passed("the dry-run endpoint answers for the exact bytes it was sent", **facts)
-
-
 def ask_safe(engine: Engine, entries: Collection[Entry]) -> Verdict:
     return judge_corpus(entries, [engine.dry_run(entry.data) for entry in entries], "allowed")
 
 
-def ask_unsafe(engine: Engine, entries: Collection[Entry]) -> Verdict:
-    return judge_corpus(entries, [engine.dry_run(entry.data) for entry in entries], "blocked")
-
-
-def judge_corpus(
-    entries: Collection[Entry], answers: Collection[tuple[Attempt, Mapping[str, Any]]], wanted: str
-) -> Verdict:
-    """Safe packages are allowed; unsafe ones are blocked, with a finding of their own class among the reasons. A package
-    refused for its form was not judged: neither is it evidence."""
-    offenders, refused, seen = {}, [], {}
-    for entry, (attempt, answer) in zip(entries, answers, strict=True):
-        if attempt.outcome is not Outcome.ALLOWED:
-            refused.append(f"{entry.name}: {attempt.reason}")
-            continue
-        classes = sorted({str(finding.get("class")) for finding in answer.get("findings") or []})
-        verdict = str(answer.get("verdict"))
-        seen[entry.name] = f"{verdict} {', '.join(classes)}".strip()
-        if verdict != wanted:
-            offenders[entry.name] = verdict
-        elif entry.class_ and entry.class_ not in classes:
-            offenders[entry.name] = f"blocked as {', '.join(classes) or 'nothing'}"
-    if refused and not offenders:
-        return blocked(f"a verdict on every package: {name_some(refused)}", verdicts=seen)
-    return judge_each(
-        f"{'safe' if wanted == 'allowed' else 'unsafe'} packages",
-        [entry.name for entry in entries],
-        offenders,
-        sound=f"are {wanted}",
-        fault=f"are not {wanted} as they must be",
-        verdicts=seen,
-    )
+def ask_unsafe(engine: Engine, entries: Collection[Entry], required: Collection[str]) -> Verdict:
+    control = engine.dry_run(engine.package("control"))[1]
+    return judge_unsafe(entries, [engine.dry_run(entry.data) for entry in entries], control, required)
 
 
 def ask_side_effects(engine: Engine) -> Verdict:
@@ -239,19 +205,7 @@ def ask_side_effects(engine: Engine) -> Verdict:
     return judge_side_effects(attempt, answer, before, after)
 
 
-def judge_side_effects(
-    attempt: Attempt, answer: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
-) -> Verdict:
-    facts = {"dry_run": answer.get("verdict"), "before": before, "after": after}
-    changed = sorted(key for key in before if before[key] != after[key])
-    if changed:
-        return failed(f"a dry-run changed the {' and the '.join(changed)}", **facts)
-    if attempt.outcome is not Outcome.ALLOWED or answer.get("verdict") != "allowed":
-        return blocked(f"a dry-run of a harmless package: {attempt.reason} {attempt.detail}", **facts)
-    return passed("a dry-run changed neither the workflow nor its runs", **facts)
-
-
-def ask_live(engine: Engine) -> Verdict:
+def ask_live(engine: Engine, codes: Collection[str]) -> Verdict:
     """Run before the dry-run, after it, and after a change of the bytes."""
     data = engine.package("live")
     workflow = engine.publish(data)
@@ -260,53 +214,37 @@ def ask_live(engine: Engine) -> Verdict:
     control = engine.run("running after a dry-run", workflow)
     engine.publish(engine.package("live", text="# changed after its dry-run\n"), str(workflow["id"]))
     late = engine.run("running after a change", workflow)
-    return judge_live(control, [early, late])
+    return judge_live(control, [early, late], codes)
 
 
-def judge_live(control: Attempt, attempts: Collection[Attempt]) -> Verdict:
-    for attempt in attempts:
-        verdict = judge_refusal(attempt.action, control=control, attempt=attempt, right_reasons={"dry_run_required"})
-        if verdict.status.value != "PASS":
-            return verdict
-    facts = {"control": control.facts(), "attempts": [attempt.facts() for attempt in attempts]}
-    return passed("a live run is refused without a dry-run of the same bytes, and works after it", **facts)
-
-
-def ask_live_unsafe(engine: Engine) -> Verdict:
+def ask_live_unsafe(engine: Engine, codes: Collection[str]) -> Verdict:
+    """The statement names a table that nobody has: should it be run after all, it fails."""
     harmless = engine.package("harmless")
     workflow = engine.publish(harmless)
     engine.dry_run(harmless, f"/workflows/{workflow['id']}/dry-run")
     control = engine.run("running a harmless package", workflow)
     unsafe = engine.package("unsafe", UNSAFE)
     workflow = engine.publish(unsafe)
-    engine.dry_run(unsafe, f"/workflows/{workflow['id']}/dry-run")
+    judged = engine.dry_run(unsafe, f"/workflows/{workflow['id']}/dry-run")[1]
     attempt = engine.run("running an unsafe package", workflow)
-    return judge_refusal(
-        "running an unsafe package",
-        control=control,
-        attempt=attempt,
-        right_reasons={"policy_blocked", "dry_run_required"},
-    )
+    return judge_live_unsafe(judged, control, attempt, codes)
 
 
-def ask_malformed(engine: Engine) -> Verdict:
-    """Each is refused with a 4xx, and the service still answers."""
-    attempts = {name: engine.dry_run(data)[0] for name, data in MALFORMED.items()}
-    control = engine.dry_run(engine.package("afterwards"))[0]
-    return judge_malformed(attempts, control)
+def ask_malformed(engine: Engine, codes: Collection[str]) -> Verdict:
+    """Each is refused with a 4xx, and the service still answers. It must have answered before, or its silence is no news."""
+    whole = engine.package("whole")
+    before = engine.dry_run(whole)[0]
+    attempts = {name: try_malformed(engine, data) for name, data in malformed(whole).items()}
+    return judge_malformed(attempts, before, engine.dry_run(whole)[0], codes)
 
 
-def judge_malformed(attempts: Mapping[str, Attempt], control: Attempt) -> Verdict:
-    if control.outcome is not Outcome.ALLOWED:
-        return failed(f"after malformed packages a good one is refused: {control.reason}", control=control.facts())
-    return judge_each(
-        "malformed packages",
-        list(attempts),
-        {name: "accepted" for name, attempt in attempts.items() if attempt.outcome is not Outcome.REFUSED},
-        sound="are refused, and the service still answers",
-        fault="are not refused",
-        attempts={name: attempt.facts() for name, attempt in attempts.items()},
-    )
+def try_malformed(engine: Engine, data: bytes) -> Attempt:
+    try:
+        return engine.dry_run(data)[0]
+    except ServerFaultError as error:
+        return Attempt("a dry-run", Outcome.UNCLEAR, SERVER_FAULT, error.prerequisite)
+    except Unanswerable as error:  # a server may hang up on what is too large before it has answered
+        return Attempt("a dry-run", Outcome.UNCLEAR, "no answer", error.prerequisite)
 
 
 def main() -> None:
@@ -327,6 +265,7 @@ def main() -> None:
             "required_classes": {"type": "list", "elements": "str", "default": classes},
             "tenant": {"type": "str", "default": "audit-probe"},
             "probe_key": {"type": "path", "no_log": False},
+            "refusals": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

@@ -22,6 +22,10 @@ options:
     type: list
     elements: raw
     default: ["no", "off", 0, "AUTO", "\u0430uto", "yes", true, [auto], " auto", "automatic"]
+  refusals:
+    description: The registry's codes for the right refusals, by the name of the attempt (C(unknown_mode), C(non_admin), C(own_package)).
+    type: dict
+    default: {}
   scheduler_wait_s:
     description: How long the scheduler may take to decide.
     type: float
@@ -44,7 +48,6 @@ checks: {description: One answer per check., returned: always, type: list, eleme
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
@@ -52,20 +55,23 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.guard import Audit, Checks, run_audit
 from ..module_utils.options import AUDIT, WORKFLOW_REGISTRY
-from ..module_utils.result import (
-    Attempt,
-    Outcome,
-    Verdict,
-    blocked,
-    failed,
-    judge_each,
-    judge_refusal,
-    name_some,
-    passed,
+from ..module_utils.result import Attempt, Outcome, Verdict
+from ..module_utils.safety_rules import (
+    SILENT,
+    SKIPPED,
+    STARTED,
+    Drill,
+    judge_approval,
+    judge_approved,
+    judge_changed,
+    judge_default,
+    judge_manual,
+    judge_modes,
+    judge_unapproved,
 )
 from ..module_utils.signatures import load_signer, sign
 from ..module_utils.unanswerable import Unanswerable
-from ..module_utils.workflows import PROBE_PREFIX, WorkflowRegistry, form, package, probe_name
+from ..module_utils.workflows import WorkflowRegistry, form, package, probe_name
 
 CHECKS = Checks(
     passive=("safety.default_manual", "safety.auto_approved"),
@@ -78,27 +84,12 @@ CHECKS = Checks(
         "safety.approval_bound_to_digest",
     ),
 )
+REFUSALS: dict[str, list[str]] = {
+    "unknown_mode": ["mode_unknown", "package_malformed"],
+    "non_admin": ["not_admin"],
+    "own_package": ["self_approval"],
+}
 POLL_S = 0.2
-STARTED = "started"
-SKIPPED = "skipped"
-SILENT = "silent"
-
-
-@dataclass
-class Drill:
-    """What the registry and its scheduler did with the audit's own packages, step by step."""
-
-    manual: str = SILENT
-    unapproved_mode: str = ""
-    unapproved: str = SILENT
-    by_publisher: Attempt = field(default_factory=lambda: Attempt("approving as a publisher", Outcome.UNCLEAR))
-    by_approver: Attempt = field(default_factory=lambda: Attempt("approving as an administrator", Outcome.UNCLEAR))
-    by_author: Attempt = field(default_factory=lambda: Attempt("approving a package of one's own", Outcome.UNCLEAR))
-    approved_mode: str = ""
-    approved: str = SILENT
-    changed_mode: str = ""
-    changed: str = SILENT
-    swept: Collection[str] = ()
 
 
 class Probe:
@@ -107,14 +98,14 @@ class Probe:
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
         self._key = load_signer(audit.require("probe_key"))
-        self._tenant: str = audit.params["tenant"]
-        self.prefix = probe_name(audit, "safety")
+        self.tenant: str = audit.params["tenant"]
+        self.names = probe_name(audit, "safety")
         self.publisher = WorkflowRegistry(audit, audit.require("workflow_registry_publisher_token"), "workflow_safety")
         self.approver = WorkflowRegistry(audit, audit.require("workflow_registry_approver_token"), "workflow_safety")
 
     def package(self, name: str, text: str = "", **spec: Any) -> tuple[bytes, str]:
         """A package of that name, signed; ``text`` makes its bytes different."""
-        data = package(f"{self.prefix}-{name}", self._tenant, **spec) + text.encode()
+        data = package(f"{self.names}-{name}", self.tenant, **spec) + text.encode()
         return data, sign(self._key, data)
 
     def publish(
@@ -124,7 +115,7 @@ class Probe:
         attempt, workflow = caller.upload(data, signature, replaces)
         if attempt.outcome is not Outcome.ALLOWED:
             raise Unanswerable(
-                f"{caller.name}: the right to publish in {self._tenant}: {attempt.reason} {attempt.detail}"
+                f"{caller.name}: the right to publish in {self.tenant}: {attempt.reason} {attempt.detail}"
             )
         dry_run, _answer = caller.attempt("a dry-run", "POST", f"/workflows/{workflow['id']}/dry-run", files=form(data))
         if dry_run.outcome is not Outcome.ALLOWED:
@@ -139,7 +130,8 @@ class Probe:
         return str(self.publisher.get(f"/workflows/{workflow['id']}").get("mode"))
 
     def schedule(self, workflow: Mapping[str, Any], step: str) -> str:
-        """Put a workflow before the scheduler, and wait for its decision, as the audit log records it."""
+        """Put a workflow before the scheduler, and wait for its decision: a run more than before, or an audit record."""
+        runs = self._runs(workflow)
         caller = WorkflowRegistry(
             self._audit, self._audit.params["workflow_registry_publisher_token"], f"safety-{step}"
         )
@@ -151,44 +143,51 @@ class Probe:
         while time.monotonic() < give_up:
             found = reader.get(f"/audit/events?request_id={self._audit.run_id}/safety-{step}").get("events") or []
             actions = {str(event.get("action")) for event in found}
-            if "scheduler.started" in actions or self._runs(workflow):
+            if "scheduler.started" in actions or self._runs(workflow) > runs:
                 return STARTED
             if "scheduler.skipped" in actions:
                 return SKIPPED
             time.sleep(POLL_S)
         return SILENT
 
-    def _runs(self, workflow: Mapping[str, Any]) -> bool:
-        runs = self.publisher.get(f"/workflows/{workflow['id']}/runs").get("runs") or []
-        return any(run.get("trigger") == "scheduler" and run.get("digest") == workflow.get("digest") for run in runs)
+    def _runs(self, workflow: Mapping[str, Any]) -> int:
+        return len(self.publisher.get(f"/workflows/{workflow['id']}/runs")["runs"])
 
 
 def examine(audit: Audit) -> None:
     """Read what the registry says of every workflow; then drill with packages of one's own."""
     _url, token = audit.require("workflow_registry_url", "workflow_registry_token")
     reader = WorkflowRegistry(audit, token, "workflow_safety")
-    listed = [one for one in reader.listing() if not str(one.get("name", "")).startswith(PROBE_PREFIX)]
-    audit.check("safety.default_manual", judge_default, listed)
+    listed = list(reader.listing())
+    audit.check("safety.default_manual", ask_default, reader, listed)
     audit.check("safety.auto_approved", judge_approved, listed, datetime.now(timezone.utc))
     audit.require_active()
     audit.require("workflow_registry_publisher_token", "workflow_registry_approver_token", "probe_key")
     probe = Probe(audit)
-    swept = probe.publisher.sweep_abandoned()
+    codes = {**REFUSALS, **audit.params["refusals"]}
+    drill = Drill(swept=probe.approver.sweep_abandoned(probe.tenant))
     try:
-        audit.check("safety.unknown_mode_rejected", ask_modes, probe, audit.params["unknown_modes"])
-        drill = run_drill(probe)
+        audit.check(
+            "safety.unknown_mode_rejected", ask_modes, probe, audit.params["unknown_modes"], codes["unknown_mode"]
+        )
+        run_drill(probe, drill)
+    except Unanswerable as error:
+        drill.cut_short = error.prerequisite
     finally:
-        probe.publisher.sweep(probe.prefix)
-        probe.approver.sweep(probe.prefix)
-    drill.swept = swept
+        probe.approver.sweep(probe.names)
     audit.check("safety.manual_waits", judge_manual, drill)
     audit.check("safety.auto_needs_approval", judge_unapproved, drill)
-    audit.check("safety.rejects_non_admin_approval", judge_approval, drill.by_approver, drill.by_publisher, "not_admin")
-    audit.check("safety.rejects_self_approval", judge_approval, drill.by_approver, drill.by_author, "self_approval")
+    audit.check("safety.rejects_non_admin_approval", judge_approval, drill, drill.by_publisher, codes["non_admin"])
+    audit.check("safety.rejects_self_approval", judge_approval, drill, drill.by_author, codes["own_package"])
     audit.check("safety.approval_bound_to_digest", judge_changed, drill)
 
 
-def ask_modes(probe: Probe, modes: Collection[Any]) -> Verdict:
+def ask_default(reader: WorkflowRegistry, listed: Collection[Mapping[str, Any]]) -> Verdict:
+    said = reader.get("/enforcement")
+    return judge_default(said.get("default_mode") if isinstance(said, dict) else None, listed)
+
+
+def ask_modes(probe: Probe, modes: Collection[Any], codes: Collection[str]) -> Verdict:
     """Every odd mode is refused, while an exact one is taken."""
     control, workflow = probe.publisher.upload(*probe.package("mode-manual", mode="manual"))
     if control.outcome is Outcome.ALLOWED:
@@ -199,12 +198,15 @@ def ask_modes(probe: Probe, modes: Collection[Any]) -> Verdict:
         attempts[repr(mode)] = attempt
         if attempt.outcome is Outcome.ALLOWED:
             probe.publisher.delete(str(stored["id"]))
-    return judge_modes(control, attempts)
+    return judge_modes(control, attempts, codes)
 
 
-def run_drill(probe: Probe) -> Drill:
-    """A manual package; an automatic one before and after its approval, and after a change; one approved by its author."""
-    drill = Drill()
+def run_drill(probe: Probe, drill: Drill) -> None:
+    """A manual package; an automatic one before and after its approval, and after a change; one approved by its author.
+
+    Each wrong approver is wrong in one way only: the publisher tries a package of somebody else's, or their being its
+    author would refuse them first; the administrator tries one of their own.
+    """
     manual = probe.publish(probe.publisher, *probe.package("manual", mode="manual"))
     drill.manual = probe.schedule(manual, "manual")
     auto = probe.publish(probe.publisher, *probe.package("auto", mode="auto"))
@@ -217,114 +219,6 @@ def run_drill(probe: Probe) -> Drill:
     data, signature = probe.package("auto", "# changed after the approval\n", mode="auto")
     changed = probe.publish(probe.publisher, data, signature, replaces=str(auto["id"]))
     drill.changed_mode, drill.changed = probe.mode(changed), probe.schedule(changed, "changed")
-    return drill
-
-
-def judge_default(listed: Collection[Mapping[str, Any]]) -> Verdict:
-    silent = [one for one in listed if "declared_mode" in one and one["declared_mode"] is None]
-    return judge_each(
-        "workflows that name no mode",
-        [_name(one) for one in silent],
-        {_name(one): f"mode {one.get('mode')}" for one in silent if one.get("mode") != "manual"},
-        sound="are manual",
-        fault="are not manual",
-    )
-
-
-def judge_approved(listed: Collection[Mapping[str, Any]], now: datetime) -> Verdict:
-    automatic = [one for one in listed if one.get("mode") != "manual"]
-    return judge_each(
-        "automatic workflows",
-        [_name(one) for one in automatic],
-        {_name(one): fault for one in automatic if (fault := approval_fault(one, now))},
-        sound="are approved by another's administrator, for their present bytes",
-        fault="are not soundly approved",
-    )
-
-
-def approval_fault(workflow: Mapping[str, Any], now: datetime) -> str | None:
-    """Why a workflow must not run by itself, if it must not."""
-    approval = workflow.get("approval")
-    if not isinstance(approval, dict):
-        return "no approval"
-    if approval.get("role") != "admin":
-        return f"approved by a {approval.get('role')}"
-    if not approval.get("approved_by") or approval.get("approved_by") == workflow.get("author"):
-        return "approved by its author"
-    if not workflow.get("digest") or approval.get("digest") != workflow.get("digest"):
-        return "approved for other bytes"
-    try:
-        expires = datetime.fromisoformat(str(approval.get("expires_at")))
-    except ValueError:
-        return "approved without an end"
-    return "the approval has expired" if expires <= now else None
-
-
-def judge_modes(control: Attempt, attempts: Mapping[str, Attempt]) -> Verdict:
-    facts = {"control": control.facts(), "attempts": {mode: attempt.facts() for mode, attempt in attempts.items()}}
-    taken = [mode for mode, attempt in attempts.items() if attempt.outcome is Outcome.ALLOWED]
-    if taken:
-        return failed(f"packages with the mode {name_some(taken)} are accepted", **facts)
-    if control.outcome is not Outcome.ALLOWED:
-        return blocked(f"a working control: a manual package was refused ({control.reason})", **facts)
-    odd = [
-        f"{mode}: {attempt.reason}"
-        for mode, attempt in attempts.items()
-        if attempt.reason not in ("mode_unknown", "package_malformed")
-    ]
-    if odd or not attempts:
-        return blocked(f"refusals of odd modes for being odd: {name_some(odd) or 'none was tried'}", **facts)
-    return passed(f"{len(attempts)} odd modes are refused, while manual is accepted", **facts)
-
-
-def judge_manual(drill: Drill) -> Verdict:
-    return _judge_waiting("a manual workflow", drill.manual, drill)
-
-
-def judge_unapproved(drill: Drill) -> Verdict:
-    if drill.unapproved_mode != "manual":
-        return failed(
-            f"an automatic workflow without an approval is {drill.unapproved_mode!r}, not manual", **_facts(drill)
-        )
-    return _judge_waiting("an automatic workflow without an approval", drill.unapproved, drill)
-
-
-def judge_changed(drill: Drill) -> Verdict:
-    if drill.changed_mode != "manual":
-        return failed(f"a workflow changed after its approval is {drill.changed_mode!r}, not manual", **_facts(drill))
-    return _judge_waiting("a workflow changed after its approval", drill.changed, drill)
-
-
-def judge_approval(control: Attempt, attempt: Attempt, code: str) -> Verdict:
-    return judge_refusal(attempt.action, control=control, attempt=attempt, right_reasons={code})
-
-
-def _judge_waiting(what: str, decision: str, drill: Drill) -> Verdict:
-    """The scheduler passed it over, and said so, while it starts what is approved."""
-    facts = _facts(drill)
-    if decision == STARTED:
-        return failed(f"the scheduler started {what}", **facts)
-    if decision != SKIPPED:
-        return blocked(f"the scheduler's decision about {what}: it made none in time", **facts)
-    if (drill.approved_mode, drill.approved) != ("auto", STARTED):
-        return blocked(
-            f"a working control: an approved workflow is {drill.approved_mode!r}, and was {drill.approved}", **facts
-        )
-    return passed(f"the scheduler passed over {what}, and started an approved one", **facts)
-
-
-def _facts(drill: Drill) -> dict[str, Any]:
-    return {
-        "manual": drill.manual,
-        "unapproved": [drill.unapproved_mode, drill.unapproved],
-        "approved": [drill.approved_mode, drill.approved],
-        "changed": [drill.changed_mode, drill.changed],
-        "swept_from_earlier_runs": list(drill.swept),
-    }
-
-
-def _name(workflow: Mapping[str, Any]) -> str:
-    return f"{workflow.get('tenant')}/{workflow.get('name')}"
 
 
 def main() -> None:
@@ -339,6 +233,7 @@ def main() -> None:
                 "elements": "raw",
                 "default": ["no", "off", 0, "AUTO", "\u0430uto", "yes", True, ["auto"], " auto", "automatic"],
             },
+            "refusals": {"type": "dict", "default": {}},
             "scheduler_wait_s": {"type": "float", "default": 6.0},
         },
         supports_check_mode=True,

@@ -38,6 +38,7 @@ RETURN = r"""
 checks: {description: One answer per check., returned: always, type: list, elements: dict}
 """
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,19 +48,22 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.guard import Audit, Checks, run_audit
 from ..module_utils.options import AUDIT, WORKFLOW_REGISTRY
-from ..module_utils.result import Verdict, failed, judge_each, passed
+from ..module_utils.result import Status, Verdict, blocked, failed, judge_each, name_some, passed
 from ..module_utils.signatures import (
     PublicKey,
     SignatureFormatError,
+    key_id,
     load_public_keys,
     parse_signature,
+    read_public_key,
     signer_of,
     weakness,
 )
 from ..module_utils.unanswerable import Unanswerable
-from ..module_utils.workflows import PROBE_PREFIX, WorkflowRegistry
+from ..module_utils.workflows import WorkflowRegistry
 
 CHECKS = Checks(passive=("cosign.packages_signed", "cosign.trust_policy", "cosign.enforcement_mode"))
+ENDING = ".wpk.yaml"
 ENDINGS = (".sig", ".sigstore.json", ".bundle")
 
 
@@ -102,12 +106,14 @@ def ask_trust(
 ) -> Verdict:
     said = registry.get("/enforcement")
     try:
-        live = {str(entry["key_id"]) for entry in said["trusted_keys"]}
+        stated = {str(entry["key_id"]): str(entry["pem"]) for entry in said["trusted_keys"]}
         live_revoked = {str(entry) for entry in said["revoked_keys"]}
     except (KeyError, TypeError):
         raise Unanswerable(f"{registry.name}: 'trusted_keys' and 'revoked_keys' in /enforcement") from None
-    weak = {known: fault for known, key in trusted.items() if (fault := weakness(key))}
-    return judge_trust(set(trusted), set(revoked), live, live_revoked, weak)
+    live = {known: read_public_key(pem.encode(), f"{registry.name}, key {known}") for known, pem in stated.items()}
+    faults = {known: f"really the key {key_id(key)}" for known, key in live.items() if key_id(key) != known}
+    faults |= {known: fault for known, key in {**live, **trusted}.items() if (fault := weakness(key))}
+    return judge_trust(set(trusted), set(revoked), set(live), live_revoked, faults)
 
 
 def judge_trust(
@@ -115,15 +121,18 @@ def judge_trust(
     revoked: Collection[str],
     live: Collection[str],
     live_revoked: Collection[str],
-    weak: Mapping[str, str],
+    faults: Mapping[str, str],
 ) -> Verdict:
-    """The registry trusts whom the inventory trusts, nobody more; the keys are strong; none is revoked."""
-    offenders = dict(weak)
-    offenders |= dict.fromkeys(set(live) - set(trusted), "trusted by the registry, not by the inventory")
-    offenders |= dict.fromkeys(
-        (set(live) | set(trusted)) & (set(revoked) | set(live_revoked)), "revoked, and trusted all the same"
-    )
-    offenders |= dict.fromkeys(set(revoked) - set(live_revoked), "revoked, but the registry does not know")
+    """The registry trusts exactly whom the inventory trusts; the keys are strong; none is revoked."""
+    offenders = dict(faults)
+    wrong = {
+        "trusted by the inventory, not by the registry": set(trusted) - set(live),
+        "trusted by the registry, not by the inventory": set(live) - set(trusted),
+        "revoked, but the registry does not know": set(revoked) - set(live_revoked),
+        "revoked, and trusted all the same": {*live, *trusted} & {*revoked, *live_revoked},
+    }
+    for fault, keys in wrong.items():
+        offenders |= dict.fromkeys(keys, fault)
     return judge_each(
         "keys",
         {*trusted, *live},
@@ -138,48 +147,64 @@ def ask_packages(
     audit: Audit, registry: WorkflowRegistry, trusted: Mapping[str, PublicKey], revoked: Mapping[str, PublicKey]
 ) -> Verdict:
     good = {known: key for known, key in trusted.items() if known not in revoked}
-    offenders, names = {}, []
-    for package in (*in_folders(audit.params["folders"]), *in_registry(registry)):
-        names.append(package.name)
-        fault = package.fault or signature_fault(package, good, revoked)
-        if fault:
-            offenders[package.name] = fault
-    return judge_each(
+    sources: dict[str, Iterator[Package]] = {folder: in_folder(Path(folder)) for folder in audit.params["folders"]}
+    sources[registry.name] = in_registry(registry)
+    faults: dict[str, dict[str, str | None]] = {}
+    for source, packages in sources.items():
+        faults[source] = {one.name: one.fault or signature_fault(one, good, revoked) for one in packages}
+    return judge_packages(faults, good)
+
+
+def judge_packages(faults: Mapping[str, Mapping[str, str | None]], trusted: Collection[str]) -> Verdict:
+    """Each source (by name, to its packages, to what is wrong with each) holds packages, and every one is signed."""
+    offenders = {name: fault for found in faults.values() for name, fault in found.items() if fault}
+    verdict = judge_each(
         "packages",
-        names,
+        [name for found in faults.values() for name in found],
         offenders,
         sound="are signed over their exact bytes by a trusted key",
         fault="are not soundly signed",
-        trusted=sorted(good),
+        sources={source: len(found) for source, found in faults.items()},
+        trusted=sorted(trusted),
     )
+    empty = [source for source, found in faults.items() if not found]
+    if empty and verdict.status is Status.PASS:
+        return blocked(f"packages to examine in {name_some(empty)}: none was found", **verdict.evidence)
+    return verdict
 
 
-def in_folders(folders: Collection[str]) -> Iterator[Package]:
-    """Packages on disk. A link is refused: what it points to can change after the check."""
-    for folder in map(Path, folders):
-        if not folder.is_dir():
-            raise Unanswerable(f"the folder {folder} (cosign_signature_folders)")
-        for path in sorted(folder.rglob("*.wpk.yaml")):
-            if path.is_symlink():
+def in_folder(folder: Path) -> Iterator[Package]:
+    """Packages on disk. A link is refused, to a folder too: what it points to can change after the check."""
+
+    def unreadable(error: OSError) -> None:
+        raise Unanswerable(f"a readable folder {error.filename} (cosign_signature_folders): {error.strerror}")
+
+    for parent, folders, files in os.walk(folder, onerror=unreadable):
+        for name in sorted((*folders, *files)):
+            path = Path(parent, name)
+            if path.is_symlink() and (path.is_dir() or name.endswith(ENDING)):
                 yield Package(str(path), b"", None, "a symbolic link")
-                continue
-            try:
-                beside = next((p for end in ENDINGS if (p := path.with_name(path.name + end)).is_file()), None)
-                yield Package(str(path), path.read_bytes(), beside.read_bytes() if beside else None)
-            except OSError as error:
-                raise Unanswerable(f"a readable package {path}: {error.strerror}") from None
+            elif name.endswith(ENDING) and name in files:
+                yield read_package(path)
+
+
+def read_package(path: Path) -> Package:
+    try:
+        beside = next((p for end in ENDINGS if (p := path.with_name(path.name + end)).is_file()), None)
+        return Package(str(path), path.read_bytes(), beside.read_bytes() if beside else None)
+    except OSError as error:
+        return Package(str(path), b"", None, f"unreadable: {error.strerror}")
 
 
 def in_registry(registry: WorkflowRegistry) -> Iterator[Package]:
-    """Packages that the registry serves; the audit's own, which come and go while it runs, are left out."""
+    """Packages that the registry serves. Some, the audit's own among them, come and go while it runs."""
     for entry in registry.listing():
-        name = f"{entry.get('tenant')}/{entry.get('name')}"
-        if str(entry.get("name", "")).startswith(PROBE_PREFIX):
-            continue
-        data = registry.content(str(entry["id"]), "package")
-        if data is None:
+        name, workflow_id = f"{entry.get('tenant')}/{entry.get('name')}", str(entry["id"])
+        data, signature = (registry.content(workflow_id, part) for part in ("package", "signature"))
+        if (data is None or signature is None) and not registry.exists(workflow_id):
             continue  # deleted since it was listed
-        yield Package(name, data, registry.content(str(entry["id"]), "signature"))
+        fault = "listed, but its bytes are not served" if data is None else ""
+        yield Package(name, data or b"", signature, fault)
 
 
 def signature_fault(package: Package, good: Mapping[str, PublicKey], revoked: Mapping[str, PublicKey]) -> str | None:

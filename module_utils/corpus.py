@@ -27,14 +27,24 @@ def load_corpus(folder: Path) -> list[Entry]:
     :raises Unanswerable: naming file and entry that cannot be understood.
     """
     entries = []
-    try:
-        for file in sorted(folder.glob("*.yml")):
+    for file in sorted(folder.glob("*.yml")):
+        number = 0  # the file itself
+        try:
             content = yaml.safe_load(file.read_text(encoding="utf-8"))
-            entries += [_entry(file, content, number) for number in range(len(content["entries"]))]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise Unanswerable(
-            f"a corpus that can be understood in {folder} (policy_dryrun_corpus): {type(error).__name__}"
-        ) from None
+            for number, item in enumerate(content["entries"], 1):  # noqa: B007 -- the message below names it
+                text = (
+                    item["text"]
+                    if "text" in item
+                    else yaml.safe_dump(item["package"], sort_keys=False, allow_unicode=True)
+                )
+                entries.append(Entry(f"{file.stem}: {item['about']}", content["class"], text.encode()))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise Unanswerable(f"a readable corpus {file} (policy_dryrun_corpus): {type(error).__name__}") from None
+        except (KeyError, TypeError, AttributeError):
+            raise Unanswerable(
+                f"a corpus that can be understood: {file}, entry {number}: 'class', 'entries', and of each 'about', and"
+                " 'package' or 'text' (policy_dryrun_corpus)"
+            ) from None
     if not entries:
         raise Unanswerable(f"packages in {folder} (policy_dryrun_corpus)")
     return entries

@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,14 @@ from .unanswerable import Unanswerable
 
 BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle"
 SMALLEST_RSA = 2048
-CURVES: dict[str, type[hashes.SHA256 | hashes.SHA384 | hashes.SHA512]] = {
+CURVES: dict[str, Callable[[], hashes.HashAlgorithm]] = {
     "secp256r1": hashes.SHA256,
     "secp384r1": hashes.SHA384,
     "secp521r1": hashes.SHA512,
 }
+"""The hash that goes with a curve. cosign has signed blobs with SHA-256 on each of them too: both are tried."""
+DIGESTS = {"SHA2_256": hashlib.sha256, "SHA2_384": hashlib.sha384, "SHA2_512": hashlib.sha512}
+"""``HashAlgorithm`` of sigstore_common.proto."""
 
 PublicKey = Any
 """One of cryptography's public keys."""
@@ -46,12 +49,20 @@ def load_public_key(path: str) -> PublicKey:
         data = Path(path).read_bytes()
     except OSError as error:
         raise Unanswerable(f"a readable public key {path}: {error.strerror}") from None
+    return read_public_key(data, path)
+
+
+def read_public_key(data: bytes, origin: str) -> PublicKey:
+    """The one public key of PEM data; ``origin`` says in a message where it came from.
+
+    :raises Unanswerable: if it does not hold exactly one public key.
+    """
     if data.count(b"-----BEGIN ") != 1 or b"-----BEGIN PUBLIC KEY-----" not in data:
-        raise Unanswerable(f"exactly one PEM public key in {path}")
+        raise Unanswerable(f"exactly one PEM public key in {origin}")
     try:
         return serialization.load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm):
-        raise Unanswerable(f"a public key that can be read in {path}") from None
+        raise Unanswerable(f"a public key that can be read in {origin}") from None
 
 
 def load_public_keys(paths: Iterable[str]) -> dict[str, PublicKey]:
@@ -77,15 +88,27 @@ def weakness(key: PublicKey) -> str | None:
 
 def verifies(key: PublicKey, signature: bytes, data: bytes) -> bool:
     """Whether a raw signature is this key's over exactly ``data``."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        own = CURVES.get(key.curve.name)
+        algorithms: set[Callable[[], hashes.HashAlgorithm]] = {hashes.SHA256, own} if own else set()
+        return any(_verifies_ecdsa(key, signature, data, algorithm()) for algorithm in algorithms)
     try:
-        if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in CURVES:
-            key.verify(signature, data, ec.ECDSA(CURVES[key.curve.name]()))
-        elif isinstance(key, ed25519.Ed25519PublicKey):
+        if isinstance(key, ed25519.Ed25519PublicKey):
             key.verify(signature, data)
         elif isinstance(key, rsa.RSAPublicKey) and key.key_size >= SMALLEST_RSA:
             key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
         else:
             return False
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _verifies_ecdsa(
+    key: ec.EllipticCurvePublicKey, signature: bytes, data: bytes, algorithm: hashes.HashAlgorithm
+) -> bool:
+    try:
+        key.verify(signature, data, ec.ECDSA(algorithm))
     except InvalidSignature:
         return False
     return True
@@ -106,7 +129,7 @@ def parse_signature(text: bytes, data: bytes) -> bytes:
         return decode(stripped)
     try:
         bundle = json.loads(stripped)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SignatureFormatError("the bundle is not JSON") from None
     if not isinstance(bundle, dict):
         raise SignatureFormatError("the bundle is not an object")
@@ -114,16 +137,24 @@ def parse_signature(text: bytes, data: bytes) -> bytes:
         message = bundle.get("messageSignature")
         if not isinstance(message, dict):
             raise SignatureFormatError("the bundle holds no signature over a message")
-        stated = message.get("messageDigest") or {}
-        if (
-            stated.get("algorithm") != "SHA2_256"
-            or decode(str(stated.get("digest", ""))) != hashlib.sha256(data).digest()
-        ):
-            raise SignatureFormatError("the bundle was made for other bytes")
+        _check_digest(message.get("messageDigest"), data)
         return decode(str(message.get("signature", "")))
     if "base64Signature" in bundle:
         return decode(str(bundle["base64Signature"]))
     raise SignatureFormatError("neither a cosign bundle nor a Sigstore bundle")
+
+
+def _check_digest(stated: Any, data: bytes) -> None:
+    """The digest only identifies the bytes, and may be absent (sigstore_common.proto, MessageSignature); the signature
+    is verified over the bytes themselves whatever it says. One that names other bytes tells of a mix-up.
+    """
+    if stated is None:
+        return
+    digest = DIGESTS.get(str(stated.get("algorithm"))) if isinstance(stated, dict) else None
+    if digest is None:
+        raise SignatureFormatError("the bundle's digest is of no known kind")
+    if decode(str(stated.get("digest", ""))) != digest(data).digest():
+        raise SignatureFormatError("the bundle was made for other bytes")
 
 
 def decode(text: str | bytes) -> bytes:

@@ -15,10 +15,17 @@ from .result import Attempt, Outcome
 from .unanswerable import Unanswerable
 
 PROBE_PREFIX = "audit-probe-"
-"""How every package of the audit's own is called, so that the next run can sweep up what a killed one left."""
+"""How every package of the audit's own is called, so that the next run can sweep up what a killed one left. They are
+examined like all the others: they are soundly signed, and never run by themselves without an approval.
+"""
 ABANDONED = timedelta(minutes=15)
 """Run ids, and so names, begin with their time; a run is over long before this."""
 MOST_PAGES = 1_000
+DELETED = "deleted"
+
+
+class ServerFaultError(Unanswerable):
+    """The registry answered 5xx: no refusal, and no permission either."""
 
 
 class WorkflowRegistry:
@@ -43,13 +50,18 @@ class WorkflowRegistry:
         after = ""
         for _page in range(MOST_PAGES):
             page = self._http.get_json("/workflows", params={"after": after, "limit": 200}, headers=self._headers)
-            if not isinstance(page, dict) or not isinstance(page.get("workflows"), list):
-                raise Unanswerable(f"{self.name}: a listing with 'workflows'")
+            if not isinstance(page, dict) or not isinstance(page.get("workflows"), list) or "next" not in page:
+                raise Unanswerable(f"{self.name}: a listing with 'workflows' and 'next'")
             yield from page["workflows"]
-            if not page.get("next"):
+            if not page["next"]:
                 return
             after = str(page["next"])
         raise Unanswerable(f"{self.name}: a listing that ends")
+
+    def exists(self, workflow_id: str) -> bool:
+        """Whether a workflow is there."""
+        answer = self._http.request("GET", f"/workflows/{workflow_id}", headers=self._headers)
+        return self._http.expect(answer, 200, 404).status == 200
 
     def content(self, workflow_id: str, part: str) -> bytes | None:
         """The exact bytes of a workflow's ``package`` or ``signature``; None if there is none."""
@@ -64,29 +76,40 @@ class WorkflowRegistry:
         return self.attempt("uploading a package", method, path, files=form(data, signature))
 
     def attempt(self, action: str, method: str, path: str, **options: Any) -> tuple[Attempt, dict[str, Any]]:
-        """Try a request: 2xx is allowed, 4xx is refused with the registry's code, anything else is no answer."""
+        """Try a request: 2xx is allowed, 4xx is refused with the registry's code, anything else is no answer.
+
+        What was allowed was allowed, even if the answer says nothing that can be read: its body is then ``{}``.
+        """
         answer = self._http.request(method, path, headers=self._headers, **options)
         if 200 <= answer.status < 300:
-            body = answer.json() if answer.body else {}
-            return Attempt(action, Outcome.ALLOWED, str(answer.status)), body if isinstance(body, dict) else {}
+            return Attempt(action, Outcome.ALLOWED, str(answer.status)), _mapping(answer)
         if 400 <= answer.status < 500:
             code, message = _refusal(answer)
             return Attempt(action, Outcome.REFUSED, code, message), {}
-        raise Unanswerable(f"{self.name}: {action}: HTTP {answer.status}: {_refusal(answer)[1]}")
+        fault = ServerFaultError if answer.status >= 500 else Unanswerable
+        raise fault(f"{self.name}: {action}: HTTP {answer.status}: {_refusal(answer)[1]}")
 
     def delete(self, workflow_id: str) -> Attempt:
         return self.attempt("deleting a package", "DELETE", f"/workflows/{workflow_id}")[0]
 
-    def sweep(self, prefix: str) -> list[str]:
-        """Delete the packages whose names begin so; their names."""
-        left = [one for one in self.listing() if str(one.get("name", "")).startswith(prefix)]
-        return [str(one["name"]) for one in left if self.delete(str(one["id"])).outcome is Outcome.ALLOWED]
+    def sweep(self, names: str) -> dict[str, str]:
+        """Delete the packages whose names begin so: each one's name, and ``deleted`` or why it was not."""
+        return self._delete([one for one in self.listing() if str(one.get("name", "")).startswith(names)])
 
-    def sweep_abandoned(self) -> list[str]:
-        """Delete what runs left that were killed: the audit's own packages from so long ago that no run still needs them."""
+    def sweep_abandoned(self, tenant: str) -> dict[str, str]:
+        """Delete what runs left that were killed, in the tenant set aside: the audit's own packages from so long ago that no
+        run still needs them. The name alone proves nothing: anybody may choose it.
+        """
         before = f"{PROBE_PREFIX}{datetime.now(timezone.utc) - ABANDONED:%Y%m%dt%H%M%S}"
-        names = (str(one.get("name", "")) for one in self.listing())
-        return [gone for name in names if name.startswith(PROBE_PREFIX) and name < before for gone in self.sweep(name)]
+        own = [one for one in self.listing() if one.get("tenant") == tenant]
+        return self._delete([one for one in own if PROBE_PREFIX <= str(one.get("name", "")) < before])
+
+    def _delete(self, workflows: list[dict[str, Any]]) -> dict[str, str]:
+        gone = {str(one["name"]): self.delete(str(one["id"])) for one in workflows}
+        return {
+            name: DELETED if attempt.outcome is Outcome.ALLOWED else f"{attempt.reason} {attempt.detail}"
+            for name, attempt in gone.items()
+        }
 
 
 def probe_name(audit: Audit, purpose: str) -> str:
@@ -111,6 +134,14 @@ def package(name: str, tenant: str, steps: Sequence[Mapping[str, Any]] | None = 
     }
     text: str = yaml.safe_dump(document, sort_keys=False)
     return text.encode()
+
+
+def _mapping(answer: Answer) -> dict[str, Any]:
+    try:
+        body = answer.json()
+    except Unanswerable:
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _refusal(answer: Answer) -> tuple[str, str]:

@@ -39,6 +39,13 @@ def no(reason="", action="it"):
 
 UNCLEAR = Attempt("it", Outcome.UNCLEAR)
 
+
+def trial(attempt, *, left=False):
+    """One upload; what was accepted was there afterwards, and was deleted."""
+    found = {"p": "deleted"} if left or attempt.outcome is Outcome.ALLOWED else {}
+    return SimpleNamespace(attempt=attempt, served=b"x" if found else None, found=found, facts=attempt.facts)
+
+
 # --- PostgreSQL -------------------------------------------------------------------------------------------------------
 TABLE = {
     "name": "app.t", "kind": "r", "partition": False, "enabled": True, "forced": True, "owner": "o", "has_column": True,
@@ -117,7 +124,7 @@ AUTO = {"tenant": "acme", "name": "w", "mode": "auto", "author": "bob", "digest"
 def safety(**changes):
     good = {
         "manual": "skipped", "unapproved_mode": "manual", "unapproved": "skipped", "approved_mode": "auto",
-        "approved": "started", "changed_mode": "manual", "changed": "skipped", "swept": (),
+        "approved": "started", "changed_mode": "manual", "changed": "skipped", "swept": {}, "cut_short": "", "by_approver": ok(),
     }  # fmt: skip
     return SimpleNamespace(**{**good, **changes})
 
@@ -193,26 +200,26 @@ CASES = [
     ("wpk_signatures", "judge_trust", ({"a"}, {"r"}, {"a"}, set(), {}), F),
     ("wpk_signatures", "judge_trust", ({"a"}, set(), {"a"}, set(), {"a": "RSA of 1024 bits"}), F),
     ("wpk_signatures", "judge_trust", (set(), set(), set(), set(), {}), B),
-    ("wpk_upload_probe", "judge_control", (ok(), "exact bytes", []), P),
-    ("wpk_upload_probe", "judge_control", (ok(), "other bytes", []), F),
-    ("wpk_upload_probe", "judge_control", (no("x"), "", []), F),
-    ("wpk_upload_probe", "judge_upload", ("unsigned", ok(), no("signature_missing"), ["signature_missing"], []), P),
-    (
-        "wpk_upload_probe",
-        "judge_upload",
-        ("unsigned", ok(), no("signature_missing"), ["signature_missing"], ["left"]),
-        F,
-    ),
-    ("wpk_upload_probe", "judge_upload", ("unsigned", ok(), no("404"), ["signature_missing"], []), B),
-    ("wpk_upload_probe", "judge_upload", ("unsigned", no(), no("signature_missing"), ["signature_missing"], []), B),
+    ("wpk_signatures", "judge_packages", ({"folder": {"a": None}}, {"key"}), P),
+    ("wpk_signatures", "judge_packages", ({"folder": {"a": "not signed"}, "registry": {}}, {"key"}), F),
+    ("wpk_signatures", "judge_packages", ({"folder": {"a": None}, "registry": {}}, {"key"}), B),
+    ("wpk_upload_probe", "judge_control", (trial(ok()), True, {"bad"}, {}), P),
+    ("wpk_upload_probe", "judge_control", (trial(ok()), False, {"bad"}, {}), F),
+    ("wpk_upload_probe", "judge_control", (trial(no("bad")), False, {"bad"}, {}), F),
+    ("wpk_upload_probe", "judge_control", (trial(no("forbidden")), False, {"bad"}, {}), B),
+    ("wpk_upload_probe", "judge_upload", ("unsigned", trial(ok()), trial(no("bad")), ["bad"]), P),
+    ("wpk_upload_probe", "judge_upload", ("unsigned", trial(ok()), trial(ok()), ["bad"]), F),
+    ("wpk_upload_probe", "judge_upload", ("unsigned", trial(ok()), trial(no("bad"), left=True), ["bad"]), F),
+    ("wpk_upload_probe", "judge_upload", ("unsigned", trial(ok()), trial(no("404")), ["bad"]), B),
+    ("wpk_upload_probe", "judge_upload", ("unsigned", trial(no()), trial(no("bad")), ["bad"]), B),
     (
         "wpk_upload_probe",
         "judge_logged",
-        ("r", [{"action": "package.upload", "outcome": o} for o in ("accepted", "refused")], 2),
+        ("r", [{"action": "package.upload", "outcome": "accepted"}], [Outcome.ALLOWED]),
         P,
     ),
-    ("wpk_upload_probe", "judge_logged", ("r", [{"action": "package.upload", "outcome": "accepted"}], 2), F),
-    ("wpk_upload_probe", "judge_logged", ("r", [{"action": "package.upload", "outcome": "odd"}] * 2, 2), B),
+    ("wpk_upload_probe", "judge_logged", ("r", [], [Outcome.ALLOWED]), F),
+    ("wpk_upload_probe", "judge_logged", ("r", [{"action": "package.upload", "outcome": "odd"}], [Outcome.ALLOWED]), F),
     # A02
     ("vault_configuration", "judge_health", ("https://v:8200", HEALTHY), P),
     ("vault_configuration", "judge_health", ("http://127.0.0.1:8200", HEALTHY), P),
@@ -291,9 +298,33 @@ CASES = [
     ("host_secrets", "judge_host", ([], ["/etc/x"], 3, {}, 10), B),
     ("host_secrets", "judge_host", (["process 1"], [], 0, {}, 10), B),
     # A03
-    ("workflow_safety", "judge_default", ([{"tenant": "a", "name": "w", "declared_mode": None, "mode": "manual"}],), P),
-    ("workflow_safety", "judge_default", ([{"tenant": "a", "name": "w", "declared_mode": None, "mode": "auto"}],), F),
-    ("workflow_safety", "judge_default", ([{"tenant": "a", "name": "w", "mode": "manual"}],), B),
+    (
+        "workflow_safety",
+        "judge_default",
+        (
+            "manual",
+            [{"tenant": "a", "name": "w", "declared_mode": None, "mode": "manual"}],
+        ),
+        P,
+    ),
+    (
+        "workflow_safety",
+        "judge_default",
+        (
+            "manual",
+            [{"tenant": "a", "name": "w", "declared_mode": None, "mode": "auto"}],
+        ),
+        F,
+    ),
+    (
+        "workflow_safety",
+        "judge_default",
+        (
+            "manual",
+            [{"tenant": "a", "name": "w", "mode": "manual"}],
+        ),
+        B,
+    ),
     ("workflow_safety", "judge_approved", ([AUTO], NOW), P),
     ("workflow_safety", "judge_approved", ([{**AUTO, "approval": None}], NOW), F),
     ("workflow_safety", "judge_approved", ([{**AUTO, "author": "ann"}], NOW), F),
@@ -307,11 +338,11 @@ CASES = [
     ),
     ("workflow_safety", "judge_approved", ([{**AUTO, "approval": {**APPROVAL, "expires_at": None}}], NOW), F),
     ("workflow_safety", "judge_approved", ([], NOW), B),
-    ("workflow_safety", "judge_modes", (ok(), {"'no'": no("mode_unknown")}), P),
-    ("workflow_safety", "judge_modes", (ok(), {"'no'": ok()}), F),
-    ("workflow_safety", "judge_modes", (ok(), {"'no'": no("signature_invalid")}), B),
-    ("workflow_safety", "judge_modes", (ok(), {}), B),
-    ("workflow_safety", "judge_modes", (no("x"), {"'no'": no("mode_unknown")}), B),
+    ("workflow_safety", "judge_modes", (ok(), {"'no'": no("mode_unknown")}, ["mode_unknown"]), P),
+    ("workflow_safety", "judge_modes", (ok(), {"'no'": ok()}, ["mode_unknown"]), F),
+    ("workflow_safety", "judge_modes", (ok(), {"'no'": no("signature_invalid")}, ["mode_unknown"]), B),
+    ("workflow_safety", "judge_modes", (ok(), {}, ["mode_unknown"]), B),
+    ("workflow_safety", "judge_modes", (no("x"), {"'no'": no("mode_unknown")}, ["mode_unknown"]), B),
     ("workflow_safety", "judge_manual", (safety(),), P),
     ("workflow_safety", "judge_manual", (safety(manual="started"),), F),
     ("workflow_safety", "judge_manual", (safety(manual="silent"),), B),
@@ -321,9 +352,9 @@ CASES = [
     ("workflow_safety", "judge_unapproved", (safety(unapproved="silent"),), B),
     ("workflow_safety", "judge_changed", (safety(),), P),
     ("workflow_safety", "judge_changed", (safety(changed="started"),), F),
-    ("workflow_safety", "judge_approval", (ok(), no("not_admin"), "not_admin"), P),
-    ("workflow_safety", "judge_approval", (ok(), ok(), "not_admin"), F),
-    ("workflow_safety", "judge_approval", (ok(), no("not_found"), "not_admin"), B),
+    ("workflow_safety", "judge_approval", (safety(), no("not_admin"), ["not_admin"]), P),
+    ("workflow_safety", "judge_approval", (safety(), ok(), ["not_admin"]), F),
+    ("workflow_safety", "judge_approval", (safety(), no("not_found"), ["not_admin"]), B),
     # A04
     ("policy_dryrun", "judge_rules", ([{"id": "r", "class": "privilege"}], ["privilege"]), P),
     ("policy_dryrun", "judge_rules", ([{"id": "r", "class": "privilege"}], ["privilege", "other"]), F),
@@ -342,12 +373,17 @@ CASES = [
     ("policy_dryrun", "judge_side_effects", (ok(), {"verdict": "allowed"}, {"runs": 0}, {"runs": 0}), P),
     ("policy_dryrun", "judge_side_effects", (ok(), {"verdict": "allowed"}, {"runs": 0}, {"runs": 1}), F),
     ("policy_dryrun", "judge_side_effects", (no("x"), {}, {"runs": 0}, {"runs": 0}), B),
-    ("policy_dryrun", "judge_live", (ok(), [no("dry_run_required")]), P),
-    ("policy_dryrun", "judge_live", (ok(), [no("dry_run_required"), ok()]), F),
-    ("policy_dryrun", "judge_live", (no("x"), [no("dry_run_required")]), B),
-    ("policy_dryrun", "judge_malformed", ({"empty": no("package_malformed")}, ok()), P),
-    ("policy_dryrun", "judge_malformed", ({"empty": ok()}, ok()), F),
-    ("policy_dryrun", "judge_malformed", ({"empty": no("package_malformed")}, no("500")), F),
+    ("policy_dryrun", "judge_live", (ok(), [no("dry_run_required")], ["dry_run_required"]), P),
+    ("policy_dryrun", "judge_live", (ok(), [no("dry_run_required"), ok()], ["dry_run_required"]), F),
+    ("policy_dryrun", "judge_live", (no("x"), [no("dry_run_required")], ["dry_run_required"]), B),
+    ("policy_dryrun", "judge_malformed", ({"empty": no("package_malformed")}, ok(), ok(), ["package_malformed"]), P),
+    ("policy_dryrun", "judge_malformed", ({"empty": ok()}, ok(), ok(), ["package_malformed"]), F),
+    (
+        "policy_dryrun",
+        "judge_malformed",
+        ({"empty": no("package_malformed")}, ok(), no("500"), ["package_malformed"]),
+        F,
+    ),
     # A05
     ("audit_bucket", "judge_lock", ("Enabled", COMPLIANCE, 365), P),
     ("audit_bucket", "judge_lock", ("Suspended", COMPLIANCE, 365), F),
