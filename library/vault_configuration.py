@@ -75,6 +75,7 @@ CHECKS = Checks(
         "vault.required_secrets",
     ),
 )
+OWN_TOKEN = {f"auth/token/{verb}-self" for verb in ("lookup", "renew", "revoke")}
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -301,7 +302,7 @@ def rule_fault(rule: Rule) -> str | None:
         return "covers a whole mount"
     if "sudo" in rule.capabilities:
         return "grants sudo"
-    if parts[0] in ("sys", "auth", "+") and rule.capabilities & WRITES and parts[:2] != ["auth", "token"]:
+    if parts[0] in ("sys", "auth", "+") and rule.capabilities & WRITES and rule.path not in OWN_TOKEN:
         return f"lets it change {parts[0]}/"
     return None
 

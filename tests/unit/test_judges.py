@@ -145,7 +145,7 @@ APPROLE = {
     "bind_secret_id": True,
 }  # fmt: skip
 KV = {"current_version": 1, "versions": {"1": {"deletion_time": "", "destroyed": False}}}
-READ = frozenset({"read"})
+READ, WRITE = frozenset({"read"}), frozenset({"update"})
 
 
 def session(**changes):
@@ -281,6 +281,8 @@ CASES = [
         ({"app": ["r"]}, {"app": [Rule("kv/data/app/x", frozenset({"sudo"}))]}),
         F,
     ),
+    ("vault_configuration", "judge_policies", ({"app": ["r"]}, {"app": [Rule("auth/token/renew-self", WRITE)]}), P),
+    ("vault_configuration", "judge_policies", ({"app": ["r"]}, {"app": [Rule("auth/token/roles/x", WRITE)]}), F),
     ("vault_configuration", "judge_policies", ({"root": ["r"]}, {}), F),
     ("vault_configuration", "judge_policies", ({}, {}), B),
     ("vault_probe", "judge_login", (session(),), P),
