@@ -24,4 +24,11 @@ options:
   workflow_registry_approver_token:
     description: Token of an administrator of that tenant.
     type: str
+  workflow_registry_probe_tenant:
+    description: Tenant set aside for probes.
+    type: str
+    default: audit-probe
+  workflow_registry_probe_key:
+    description: PEM private key (ECDSA P-256) whose public half the registry trusts for that tenant.
+    type: path
 """

@@ -31,7 +31,8 @@ def write(lab: Lab) -> None:
     handed: dict[str, Any] = {
         "cosign_trusted_keys": [str(path) for path in sorted((keys / "trusted").iterdir())],
         "cosign_revoked_keys": [str(path) for path in sorted((keys / "revoked").iterdir())],
-        "probe_keys": {"trusted": str(keys / "probe.key"), "revoked": str(keys / "revoked.key")},
+        "workflow_registry_probe_key": str(keys / "probe.key"),
+        "revoked_probe_key": str(keys / "revoked.key"),
         "ci_repository": str(lab.path("ci-repo")),
         "backup_dir": str(lab.path("backups")),
         "crontab": str(lab.path("etc", "cron.d", "atom")),

@@ -35,13 +35,6 @@ options:
     description: How long after it fires it must have cleared; also how long an earlier one is waited for.
     type: float
     default: 45.0
-  tenant:
-    description: Tenant set aside for probes.
-    type: str
-    default: audit-probe
-  probe_key:
-    description: PEM private key (ECDSA P-256) whose public half the registry trusts for that tenant.
-    type: path
 extends_documentation_fragment: [audit, prometheus, alertmanager, workflow_registry]
 """
 
@@ -54,7 +47,7 @@ EXAMPLES = r"""
     alert: WorkflowFailed
     labels: {tenant: audit-probe}
     pager_url: https://pager.example.com
-    probe_key: keys/probe.key
+    workflow_registry_probe_key: keys/probe.key
   register: observability_drill_checks
 """
 
@@ -81,7 +74,7 @@ from ..module_utils.workflows import WorkflowRegistry, form, package, probe_name
 
 CHECKS = Checks(active=("alerts.fires", "alerts.delivered", "alerts.resolves"))
 POLL_S = 0.4
-REGISTRY = ("workflow_registry_url", "workflow_registry_publisher_token", "probe_key")
+REGISTRY = ("workflow_registry_url", "workflow_registry_publisher_token", "workflow_registry_probe_key")
 FAILING = [{"name": "fail", "uses": "core.assert", "with": {"condition": False}}]
 
 
@@ -177,9 +170,9 @@ def wait(audit: Audit, limit_s: float, until: Callable[[], bool]) -> float | Non
 def fail_a_workflow(audit: Audit) -> dict[str, str]:
     """Publish a package that fails, run it, and delete it; what became of the run."""
     registry = WorkflowRegistry(audit, audit.require("workflow_registry_publisher_token"), "observability")
-    key = load_signer(audit.require("probe_key"))
+    key = load_signer(audit.require("workflow_registry_probe_key"))
     name = probe_name(audit, "alert")
-    data = package(name, audit.params["tenant"], FAILING, mode="manual")
+    data = package(name, audit.params["workflow_registry_probe_tenant"], FAILING, mode="manual")
     try:
         attempt, workflow = registry.upload(data, sign(key, data))
         if attempt.outcome is not Outcome.ALLOWED:
@@ -217,8 +210,6 @@ def main() -> None:
             "fire_wait_s": {"type": "float", "default": 30.0},
             "deliver_wait_s": {"type": "float", "default": 30.0},
             "clear_wait_s": {"type": "float", "default": 45.0},
-            "tenant": {"type": "str", "default": "audit-probe"},
-            "probe_key": {"type": "path", "no_log": False},
         },
         supports_check_mode=True,
     )

@@ -33,10 +33,6 @@ options:
     description: How long after an event it must be in the object store.
     type: int
     default: 15
-  tenant:
-    description: Tenant set aside for probes.
-    type: str
-    default: audit-probe
 extends_documentation_fragment: [audit, s3, postgres, workflow_registry]
 """
 
@@ -121,7 +117,7 @@ def hidden(versions: Collection[Mapping[str, Any]]) -> list[str]:
 def ask_event(audit: Audit, store: Store, bucket: str, prefix: str) -> Verdict:
     """Dry-run a harmless package under a request id of our own, and look for that in the table and in the store."""
     request_id = f"{audit.run_id}/{PURPOSE}"
-    data = package(probe_name(audit, "event"), audit.params["tenant"])
+    data = package(probe_name(audit, "event"), audit.params["workflow_registry_probe_tenant"])
     registry = WorkflowRegistry(audit, audit.require("workflow_registry_publisher_token"), PURPOSE)
     attempt, _answer = registry.attempt("a dry-run", "POST", "/workflows/adhoc/dry-run", files=form(data))
     if attempt.outcome is not Outcome.ALLOWED:
@@ -204,7 +200,6 @@ def main() -> None:
             },
             "max_age_s": {"type": "int", "default": 86400},
             "seal_wait_s": {"type": "int", "default": 15},
-            "tenant": {"type": "str", "default": "audit-probe"},
         },
         supports_check_mode=True,
     )

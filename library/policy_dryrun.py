@@ -23,13 +23,6 @@ options:
       - network_opening
       - arbitrary_shell
       - control_disabling
-  tenant:
-    description: Tenant set aside for probes.
-    type: str
-    default: audit-probe
-  probe_key:
-    description: PEM private key (ECDSA P-256) whose public half the registry trusts for that tenant.
-    type: path
   refusals:
     description: The registry's codes for the right refusals, by the name of the attempt (C(malformed), C(no_dry_run), C(unsafe)).
     type: dict
@@ -43,7 +36,7 @@ EXAMPLES = r"""
     audit: "{{ audit_context }}"
     workflow_registry_url: https://registry.example.com/api
     corpus: "{{ role_path }}/files/corpus"
-    probe_key: keys/probe.key
+    workflow_registry_probe_key: keys/probe.key
   register: policy_dryrun_checks
 """
 
@@ -124,8 +117,8 @@ class Engine:
 
     def __init__(self, audit: Audit) -> None:
         self.registry = WorkflowRegistry(audit, audit.require("workflow_registry_publisher_token"), "policy_dryrun")
-        self._key = load_signer(audit.require("probe_key"))
-        self._tenant: str = audit.params["tenant"]
+        self._key = load_signer(audit.require("workflow_registry_probe_key"))
+        self._tenant: str = audit.params["workflow_registry_probe_tenant"]
         self._name = probe_name(audit, "dryrun")
 
     def dry_run(self, data: bytes, path: str = ADHOC) -> tuple[Attempt, dict[str, Any]]:
@@ -158,7 +151,7 @@ def examine(audit: Audit) -> None:
     reader = WorkflowRegistry(audit, token, "policy_dryrun")
     audit.check("dryrun.rules_loaded", ask_rules, reader, audit.params["required_classes"])
     audit.require_active()
-    audit.require("workflow_registry_publisher_token", "probe_key", "corpus")
+    audit.require("workflow_registry_publisher_token", "workflow_registry_probe_key", "corpus")
     engine = Engine(audit)
     entries = load_corpus(Path(audit.require("corpus")))
     codes = {**REFUSALS, **audit.params["refusals"]}
@@ -263,8 +256,6 @@ def main() -> None:
             **WORKFLOW_REGISTRY,
             "corpus": {"type": "path"},
             "required_classes": {"type": "list", "elements": "str", "default": classes},
-            "tenant": {"type": "str", "default": "audit-probe"},
-            "probe_key": {"type": "path", "no_log": False},
             "refusals": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,

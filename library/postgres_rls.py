@@ -8,23 +8,7 @@ short_description: Judge tenancy by what PostgreSQL's catalogs say
 description:
   - Reads the catalogs once, in one read-only transaction, and judges row security, its policies, the application's role and
     the ways around them. Reads no row of any table.
-options:
-  schemas:
-    description: Schemas that hold tenants' tables.
-    type: list
-    elements: str
-  tenant_column:
-    description: Name of the column that says whose a row is.
-    type: str
-  app_role:
-    description: Role that the application connects as.
-    type: str
-  shared_tables:
-    description: Tables of these schemas that belong to no tenant, as C(schema.table).
-    type: list
-    elements: str
-    default: []
-extends_documentation_fragment: [audit, postgres]
+extends_documentation_fragment: [audit, postgres, tenancy]
 """
 
 EXAMPLES = r"""
@@ -49,7 +33,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import rls_catalog
 from ..module_utils.guard import Audit, Checks, run_audit
-from ..module_utils.options import AUDIT, POSTGRES
+from ..module_utils.options import AUDIT, POSTGRES, TENANCY
 from ..module_utils.postgres import Postgres, Row
 from ..module_utils.result import Verdict, blocked, judge_each
 
@@ -254,10 +238,7 @@ def main() -> None:
         argument_spec={
             **AUDIT,
             **POSTGRES,
-            "schemas": {"type": "list", "elements": "str"},
-            "tenant_column": {"type": "str"},
-            "app_role": {"type": "str"},
-            "shared_tables": {"type": "list", "elements": "str", "default": []},
+            **TENANCY,
         },
         supports_check_mode=True,
     )

@@ -9,13 +9,6 @@ description:
   - Connects as the application's own role and tries, for every tenant table it has rights on, to read, insert, change, delete and
     move rows across two tenants, and to leave its role. Everything happens in one transaction that is rolled back.
 options:
-  schemas:
-    description: Schemas that hold tenants' tables.
-    type: list
-    elements: str
-  tenant_column:
-    description: Name of the column that says whose a row is.
-    type: str
   tenant_setting:
     description: Setting that the application says its tenant in.
     type: str
@@ -23,15 +16,7 @@ options:
     description: Two tenants, as values of the tenant column, that both have rows.
     type: list
     elements: str
-  app_role:
-    description: Role that the application connects as.
-    type: str
-  shared_tables:
-    description: Tables of these schemas that belong to no tenant, as C(schema.table).
-    type: list
-    elements: str
-    default: []
-extends_documentation_fragment: [audit, postgres]
+extends_documentation_fragment: [audit, postgres, tenancy]
 """
 
 EXAMPLES = r"""
@@ -58,7 +43,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import rls_catalog
 from ..module_utils.guard import Audit, Checks, run_audit
-from ..module_utils.options import AUDIT, POSTGRES
+from ..module_utils.options import AUDIT, POSTGRES, TENANCY
 from ..module_utils.postgres import CONSTRAINTS, INSUFFICIENT_PRIVILEGE, Postgres, Row
 from ..module_utils.result import Attempt, Outcome, Verdict, blocked, failed, name_some, passed
 from ..module_utils.unanswerable import Unanswerable
@@ -386,12 +371,9 @@ def main() -> None:
         argument_spec={
             **AUDIT,
             **POSTGRES,
-            "schemas": {"type": "list", "elements": "str"},
-            "tenant_column": {"type": "str"},
+            **TENANCY,
             "tenant_setting": {"type": "str"},
             "tenants": {"type": "list", "elements": "str"},
-            "app_role": {"type": "str"},
-            "shared_tables": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )

@@ -10,13 +10,6 @@ description:
   - Uploads packages of the audit's own, puts them before the scheduler, approves them rightly and wrongly, and changes them
     after the approval; they are deleted again.
 options:
-  tenant:
-    description: Tenant set aside for probes.
-    type: str
-    default: audit-probe
-  probe_key:
-    description: PEM private key (ECDSA P-256) whose public half the registry trusts for that tenant.
-    type: path
   unknown_modes:
     description: Values of a package's mode that must be refused, beside C(manual) and C(auto).
     type: list
@@ -38,7 +31,7 @@ EXAMPLES = r"""
   workflow_safety:
     audit: "{{ audit_context }}"
     workflow_registry_url: https://registry.example.com/api
-    probe_key: keys/probe.key
+    workflow_registry_probe_key: keys/probe.key
   register: workflow_safety_checks
 """
 
@@ -97,8 +90,8 @@ class Probe:
 
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
-        self._key = load_signer(audit.require("probe_key"))
-        self.tenant: str = audit.params["tenant"]
+        self._key = load_signer(audit.require("workflow_registry_probe_key"))
+        self.tenant: str = audit.params["workflow_registry_probe_tenant"]
         self.names = probe_name(audit, "safety")
         self.publisher = WorkflowRegistry(audit, audit.require("workflow_registry_publisher_token"), "workflow_safety")
         self.approver = WorkflowRegistry(audit, audit.require("workflow_registry_approver_token"), "workflow_safety")
@@ -162,7 +155,9 @@ def examine(audit: Audit) -> None:
     audit.check("safety.default_manual", ask_default, reader, listed)
     audit.check("safety.auto_approved", judge_approved, listed, datetime.now(timezone.utc))
     audit.require_active()
-    audit.require("workflow_registry_publisher_token", "workflow_registry_approver_token", "probe_key")
+    audit.require(
+        "workflow_registry_publisher_token", "workflow_registry_approver_token", "workflow_registry_probe_key"
+    )
     probe = Probe(audit)
     codes = {**REFUSALS, **audit.params["refusals"]}
     drill = Drill(swept=probe.approver.sweep_abandoned(probe.tenant))
@@ -226,8 +221,6 @@ def main() -> None:
         argument_spec={
             **AUDIT,
             **WORKFLOW_REGISTRY,
-            "tenant": {"type": "str", "default": "audit-probe"},
-            "probe_key": {"type": "path", "no_log": False},
             "unknown_modes": {
                 "type": "list",
                 "elements": "raw",

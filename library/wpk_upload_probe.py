@@ -9,13 +9,6 @@ description:
   - Uploads a soundly signed package of the audit's own to the tenant set aside for probes (the control), and unsigned, tampered,
     wrongly signed ones; looks after each refusal that nothing was stored, and for every attempt in the audit log.
 options:
-  tenant:
-    description: Tenant set aside for probes.
-    type: str
-    default: audit-probe
-  probe_key:
-    description: PEM private key (ECDSA P-256) whose public half the registry trusts for that tenant.
-    type: path
   revoked_probe_key:
     description: PEM private key whose public half the registry has revoked.
     type: path
@@ -31,7 +24,7 @@ EXAMPLES = r"""
   wpk_upload_probe:
     audit: "{{ audit_context }}"
     workflow_registry_url: https://registry.example.com/api
-    probe_key: keys/probe.key
+    workflow_registry_probe_key: keys/probe.key
     revoked_probe_key: keys/revoked.key
   register: cosign_signature_upload_checks
 """
@@ -83,9 +76,9 @@ TOKENS = ("workflow_registry_token", "workflow_registry_publisher_token")
 def examine(audit: Audit) -> None:
     """The control first: what is soundly signed is taken. Then everything that must not be."""
     audit.require_active()
-    audit.require("workflow_registry_url", *TOKENS, "probe_key", "revoked_probe_key")
-    key, revoked = (load_signer(audit.params[name]) for name in ("probe_key", "revoked_probe_key"))
-    tenant = audit.params["tenant"]
+    audit.require("workflow_registry_url", *TOKENS, "workflow_registry_probe_key", "revoked_probe_key")
+    key, revoked = (load_signer(audit.params[name]) for name in ("workflow_registry_probe_key", "revoked_probe_key"))
+    tenant = audit.params["workflow_registry_probe_tenant"]
     registry = WorkflowRegistry(audit, audit.require("workflow_registry_publisher_token"), PURPOSE)
     swept = registry.sweep_abandoned(tenant)
     desk = Desk(registry, probe_name(audit, "signature"))
@@ -214,8 +207,6 @@ def main() -> None:
         argument_spec={
             **AUDIT,
             **WORKFLOW_REGISTRY,
-            "tenant": {"type": "str", "default": "audit-probe"},
-            "probe_key": {"type": "path", "no_log": False},
             "revoked_probe_key": {"type": "path", "no_log": False},
             "refusals": {"type": "dict", "default": {}},
         },

@@ -37,6 +37,8 @@ WORKFLOW_REGISTRY: Spec = {
     "workflow_registry_token": {"type": "str", "no_log": True},
     "workflow_registry_publisher_token": {"type": "str", "no_log": True},
     "workflow_registry_approver_token": {"type": "str", "no_log": True},
+    "workflow_registry_probe_tenant": {"type": "str", "default": "audit-probe"},
+    "workflow_registry_probe_key": {"type": "path", "no_log": False},
 }
 S3: Spec = {
     "s3_endpoint": {"type": "str"},
@@ -67,6 +69,12 @@ ADMISSION: Spec = {
     "admission_url": {"type": "str"},
     "admission_cacert": {"type": "path"},
     "admission_token": {"type": "str", "no_log": True},
+}
+TENANCY: Spec = {
+    "schemas": {"type": "list", "elements": "str"},
+    "tenant_column": {"type": "str"},
+    "app_role": {"type": "str"},
+    "shared_tables": {"type": "list", "elements": "str", "default": []},
 }
 
 SHARED_OPTIONS: frozenset[str] = frozenset().union(
