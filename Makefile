@@ -42,6 +42,7 @@ types:
 
 docs:
 	$(BIN)/ansible-doc -t module $(notdir $(basename $(wildcard library/*.py))) > /dev/null
+	$(BIN)/python bin/validate-modules
 
 unit:
 	$(BIN)/python -m pytest -q tests/unit tests/atom

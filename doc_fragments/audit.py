@@ -28,9 +28,10 @@ options:
         description: Seconds after which checks without an answer are BLOCKED.
         type: float
         default: 60.0
-author: The policy audit maintainers
+author: The policy audit maintainers (!UNKNOWN)
 attributes:
   check_mode:
     support: partial
-    description: Passive checks are asked; active ones are BLOCKED.
+    description: Can run in check mode without trying anything.
+    details: Passive checks are asked; active ones are BLOCKED.
 """

@@ -26,9 +26,7 @@ options:
   limit:
     description: The run's host pattern, as C(ansible_limit) gives it.
     type: str
-author: The policy audit maintainers
-attributes:
-  check_mode: {support: full}
+extends_documentation_fragment: report
 """
 
 EXAMPLES = r"""

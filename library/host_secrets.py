@@ -10,10 +10,10 @@ description:
   - Gets only keyed hashes of Vault's values, and reports only where something was found.
 options:
   hashes:
-    description: The C(key) and the C(hashes) that M(vault_hashes) returned.
+    description: The C(key) and the C(hashes) that C(vault_hashes) returned.
     type: dict
   unavailable:
-    description: Why there are no hashes, as M(vault_hashes) returned it.
+    description: Why there are no hashes, as C(vault_hashes) returned it.
     type: str
     default: ""
   process_pattern:

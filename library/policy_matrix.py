@@ -14,7 +14,7 @@ options:
     type: path
     required: true
   run:
-    description: What M(audit_run) returned.
+    description: What C(audit_run) returned.
     type: dict
     required: true
   environments:
@@ -26,9 +26,7 @@ options:
     description: Host name to its C(environment), C(groups) and C(results), the registered results by variable.
     type: dict
     required: true
-author: The policy audit maintainers
-attributes:
-  check_mode: {support: full}
+extends_documentation_fragment: report
 """
 
 EXAMPLES = r"""

@@ -28,9 +28,7 @@ options:
     description: How many runs stay in C(.runs), this one included.
     type: int
     default: 20
-author: The policy audit maintainers
-attributes:
-  check_mode: {support: full}
+extends_documentation_fragment: report
 """
 
 EXAMPLES = r"""

@@ -8,7 +8,7 @@ short_description: Hash the values that Vault holds, so that hosts can be search
 description:
   - Reads every secret below the given folders and returns a keyed hash (HMAC-SHA256, a new random key each time) of each value.
   - Runs where the audit runs; the values never leave its memory. Register its result with C(no_log).
-  - Does not fail where Vault cannot be read; it returns C(unavailable) instead, for M(host_secrets) to say.
+  - Does not fail where Vault cannot be read; it returns C(unavailable) instead, for C(host_secrets) to say.
 options:
   secret_folders:
     description: Folders of KV version 2 secrets, as C(mount/path).
@@ -36,7 +36,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-key: {description: The key of this run's hashes, hex., returned: always, type: str}
+key: {description: "The key of this run's hashes, hex.", returned: always, type: str}
 hashes: {description: "HMAC-SHA256 of each value, hex.", returned: always, type: list, elements: str}
 unavailable: {description: "Why there are none; empty when there are.", returned: always, type: str}
 """
