@@ -63,6 +63,13 @@ def test_unsafe_packages(answer, control, required, status):
     assert rules.judge_unsafe(UNSAFE, [answer], control, required).status is status
 
 
+def test_safe_packages():
+    safe = [Entry("one", None, b"")]
+    assert rules.judge_corpus(safe, [said("allowed")], "allowed").status is Status.PASS
+    assert rules.judge_corpus(safe, [said("blocked", "privilege")], "allowed").status is Status.FAIL
+    assert rules.judge_corpus(safe, [(refused(), {})], "allowed").status is Status.BLOCKED
+
+
 def test_an_empty_corpus_proves_nothing():
     assert rules.judge_corpus([], [], "allowed").status is Status.BLOCKED
     assert rules.judge_unsafe([], [], GOOD, []).status is Status.BLOCKED
@@ -75,6 +82,20 @@ def test_rules_cover_the_classes():
     assert rules.judge_rules([], []).status is Status.BLOCKED
     with pytest.raises(Unanswerable):
         rules.judge_rules(None, ["privilege"])
+
+
+@pytest.mark.parametrize(
+    ("attempt", "answer", "status"),
+    [
+        (ALLOWED, {"verdict": "allowed", "findings": [], "digest": "d"}, Status.PASS),
+        (ALLOWED, {"verdict": "allowed", "findings": [], "digest": "e"}, Status.FAIL),
+        (refused("404"), {}, Status.FAIL),
+        (ALLOWED, {"digest": "d"}, Status.BLOCKED),
+        (ALLOWED, {"verdict": "perhaps", "findings": [], "digest": "d"}, Status.BLOCKED),
+    ],
+)
+def test_the_endpoint_answers_for_the_bytes_it_was_sent(attempt, answer, status):
+    assert rules.judge_endpoint(attempt, answer, "d").status is status
 
 
 def test_a_refused_first_run_does_not_hide_an_allowed_second_one():

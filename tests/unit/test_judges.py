@@ -1,6 +1,7 @@
 """Every judge, without any server: what it lets pass, what it fails, and what it must not take for evidence.
 
-One table, and a test that no judge is missing from it: each stands there with a PASS and with something else.
+One table, and a test that no judge is missing from it: each stands there with a PASS and with something else. Where the
+judges of a file need more than rows, they have a test file of its name instead.
 """
 
 from __future__ import annotations
@@ -16,14 +17,13 @@ import pytest
 from policy_audit.module_utils.audit_chain_format import Chain
 from policy_audit.module_utils.backup_files import Backup
 from policy_audit.module_utils.ci_rules import load_workflows
-from policy_audit.module_utils.corpus import Entry
 from policy_audit.module_utils.crontab import Entry as Cron
 from policy_audit.module_utils.export_files import ExportFile
 from policy_audit.module_utils.result import Attempt, Outcome
 from policy_audit.module_utils.unanswerable import Unanswerable
 from policy_audit.module_utils.vault import Rule
 
-LIBRARY = Path(__file__).resolve().parents[2] / "library"
+ROOT = Path(__file__).resolve().parents[2]
 P, F, B = "PASS", "FAIL", "BLOCKED"
 NOW = datetime(2026, 1, 10, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
@@ -38,12 +38,6 @@ def no(reason="", action="it"):
 
 
 UNCLEAR = Attempt("it", Outcome.UNCLEAR)
-
-
-def trial(attempt, *, left=False):
-    """One upload; what was accepted was there afterwards, and was deleted."""
-    found = {"p": "deleted"} if left or attempt.outcome is Outcome.ALLOWED else {}
-    return SimpleNamespace(attempt=attempt, served=b"x" if found else None, found=found, facts=attempt.facts)
 
 
 # --- PostgreSQL -------------------------------------------------------------------------------------------------------
@@ -116,26 +110,6 @@ COMPLIANCE = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mod
 GOVERNANCE = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 400}}}
 EXPIRE = {"ID": "tidy", "Status": "Enabled", "Filter": {"Prefix": "log/"}, "Expiration": {"Days": 30}}
 
-# --- workflows --------------------------------------------------------------------------------------------------------
-APPROVAL = {"role": "admin", "approved_by": "ann", "digest": "d", "expires_at": "2026-02-01T00:00:00Z"}
-AUTO = {"tenant": "acme", "name": "w", "mode": "auto", "author": "bob", "digest": "d", "approval": APPROVAL}
-
-
-def safety(**changes):
-    good = {
-        "manual": "skipped", "unapproved_mode": "manual", "unapproved": "skipped", "approved_mode": "auto",
-        "approved": "started", "changed_mode": "manual", "changed": "skipped", "swept": {}, "cut_short": "", "by_approver": ok(),
-    }  # fmt: skip
-    return SimpleNamespace(**{**good, **changes})
-
-
-SAFE, UNSAFE = Entry("a", None, b""), Entry("b", "privilege", b"")
-
-
-def verdict(word, *classes):
-    return (ok(), {"verdict": word, "findings": [{"class": class_} for class_ in classes]})
-
-
 # --- Vault ------------------------------------------------------------------------------------------------------------
 HEALTHY = {"initialized": True, "sealed": False, "version": "2"}
 DEVICE = {"file/": {"type": "file", "options": {}}}
@@ -190,36 +164,6 @@ TO_NOBODY = {
 }
 
 CASES = [
-    # A01
-    ("wpk_signatures", "judge_enforcement", ({"signature_mode": "enforce"},), P),
-    ("wpk_signatures", "judge_enforcement", ({"signature_mode": "warn"},), F),
-    ("wpk_signatures", "judge_enforcement", ({},), B),
-    ("wpk_signatures", "judge_trust", ({"a"}, {"r"}, {"a"}, {"r"}, {}), P),
-    ("wpk_signatures", "judge_trust", ({"a"}, set(), {"a", "x"}, set(), {}), F),
-    ("wpk_signatures", "judge_trust", ({"a"}, {"a"}, {"a"}, {"a"}, {}), F),
-    ("wpk_signatures", "judge_trust", ({"a"}, {"r"}, {"a"}, set(), {}), F),
-    ("wpk_signatures", "judge_trust", ({"a"}, set(), {"a"}, set(), {"a": "RSA of 1024 bits"}), F),
-    ("wpk_signatures", "judge_trust", (set(), set(), set(), set(), {}), B),
-    ("wpk_signatures", "judge_packages", ({"folder": {"a": None}}, {"key"}), P),
-    ("wpk_signatures", "judge_packages", ({"folder": {"a": "not signed"}, "registry": {}}, {"key"}), F),
-    ("wpk_signatures", "judge_packages", ({"folder": {"a": None}, "registry": {}}, {"key"}), B),
-    ("wpk_upload_probe", "judge_control", (trial(ok()), True, {"bad"}, {}), P),
-    ("wpk_upload_probe", "judge_control", (trial(ok()), False, {"bad"}, {}), F),
-    ("wpk_upload_probe", "judge_control", (trial(no("bad")), False, {"bad"}, {}), F),
-    ("wpk_upload_probe", "judge_control", (trial(no("forbidden")), False, {"bad"}, {}), B),
-    ("wpk_upload_probe", "judge_upload", ("unsigned", trial(ok()), trial(no("bad")), ["bad"]), P),
-    ("wpk_upload_probe", "judge_upload", ("unsigned", trial(ok()), trial(ok()), ["bad"]), F),
-    ("wpk_upload_probe", "judge_upload", ("unsigned", trial(ok()), trial(no("bad"), left=True), ["bad"]), F),
-    ("wpk_upload_probe", "judge_upload", ("unsigned", trial(ok()), trial(no("404")), ["bad"]), B),
-    ("wpk_upload_probe", "judge_upload", ("unsigned", trial(no()), trial(no("bad")), ["bad"]), B),
-    (
-        "wpk_upload_probe",
-        "judge_logged",
-        ("r", [{"action": "package.upload", "outcome": "accepted"}], [Outcome.ALLOWED]),
-        P,
-    ),
-    ("wpk_upload_probe", "judge_logged", ("r", [], [Outcome.ALLOWED]), F),
-    ("wpk_upload_probe", "judge_logged", ("r", [{"action": "package.upload", "outcome": "odd"}], [Outcome.ALLOWED]), F),
     # A02
     ("vault_configuration", "judge_health", ("https://v:8200", HEALTHY), P),
     ("vault_configuration", "judge_health", ("http://127.0.0.1:8200", HEALTHY), P),
@@ -299,93 +243,6 @@ CASES = [
     ("host_secrets", "judge_host", (["process 1"], [], 3, {"process 1 X": "a value"}, 10), F),
     ("host_secrets", "judge_host", ([], ["/etc/x"], 3, {}, 10), B),
     ("host_secrets", "judge_host", (["process 1"], [], 0, {}, 10), B),
-    # A03
-    (
-        "workflow_safety",
-        "judge_default",
-        (
-            "manual",
-            [{"tenant": "a", "name": "w", "declared_mode": None, "mode": "manual"}],
-        ),
-        P,
-    ),
-    (
-        "workflow_safety",
-        "judge_default",
-        (
-            "manual",
-            [{"tenant": "a", "name": "w", "declared_mode": None, "mode": "auto"}],
-        ),
-        F,
-    ),
-    (
-        "workflow_safety",
-        "judge_default",
-        (
-            "manual",
-            [{"tenant": "a", "name": "w", "mode": "manual"}],
-        ),
-        B,
-    ),
-    ("workflow_safety", "judge_approved", ([AUTO], NOW), P),
-    ("workflow_safety", "judge_approved", ([{**AUTO, "approval": None}], NOW), F),
-    ("workflow_safety", "judge_approved", ([{**AUTO, "author": "ann"}], NOW), F),
-    ("workflow_safety", "judge_approved", ([{**AUTO, "digest": "e"}], NOW), F),
-    ("workflow_safety", "judge_approved", ([{**AUTO, "approval": {**APPROVAL, "role": "publisher"}}], NOW), F),
-    (
-        "workflow_safety",
-        "judge_approved",
-        ([{**AUTO, "approval": {**APPROVAL, "expires_at": "2026-01-01T00:00:00Z"}}], NOW),
-        F,
-    ),
-    ("workflow_safety", "judge_approved", ([{**AUTO, "approval": {**APPROVAL, "expires_at": None}}], NOW), F),
-    ("workflow_safety", "judge_approved", ([], NOW), B),
-    ("workflow_safety", "judge_modes", (ok(), {"'no'": no("mode_unknown")}, ["mode_unknown"]), P),
-    ("workflow_safety", "judge_modes", (ok(), {"'no'": ok()}, ["mode_unknown"]), F),
-    ("workflow_safety", "judge_modes", (ok(), {"'no'": no("signature_invalid")}, ["mode_unknown"]), B),
-    ("workflow_safety", "judge_modes", (ok(), {}, ["mode_unknown"]), B),
-    ("workflow_safety", "judge_modes", (no("x"), {"'no'": no("mode_unknown")}, ["mode_unknown"]), B),
-    ("workflow_safety", "judge_manual", (safety(),), P),
-    ("workflow_safety", "judge_manual", (safety(manual="started"),), F),
-    ("workflow_safety", "judge_manual", (safety(manual="silent"),), B),
-    ("workflow_safety", "judge_manual", (safety(approved="silent"),), B),
-    ("workflow_safety", "judge_unapproved", (safety(),), P),
-    ("workflow_safety", "judge_unapproved", (safety(unapproved_mode="auto"),), F),
-    ("workflow_safety", "judge_unapproved", (safety(unapproved="silent"),), B),
-    ("workflow_safety", "judge_changed", (safety(),), P),
-    ("workflow_safety", "judge_changed", (safety(changed="started"),), F),
-    ("workflow_safety", "judge_approval", (safety(), no("not_admin"), ["not_admin"]), P),
-    ("workflow_safety", "judge_approval", (safety(), ok(), ["not_admin"]), F),
-    ("workflow_safety", "judge_approval", (safety(), no("not_found"), ["not_admin"]), B),
-    # A04
-    ("policy_dryrun", "judge_rules", ([{"id": "r", "class": "privilege"}], ["privilege"]), P),
-    ("policy_dryrun", "judge_rules", ([{"id": "r", "class": "privilege"}], ["privilege", "other"]), F),
-    ("policy_dryrun", "judge_rules", (None, ["privilege"]), B),
-    ("policy_dryrun", "judge_endpoint", (ok(), {"verdict": "allowed", "findings": [], "digest": "d"}, "d"), P),
-    ("policy_dryrun", "judge_endpoint", (ok(), {"verdict": "allowed", "findings": [], "digest": "e"}, "d"), F),
-    ("policy_dryrun", "judge_endpoint", (no("404"), {}, "d"), F),
-    ("policy_dryrun", "judge_endpoint", (ok(), {"digest": "d"}, "d"), B),
-    ("policy_dryrun", "judge_corpus", ([SAFE], [verdict("allowed")], "allowed"), P),
-    ("policy_dryrun", "judge_corpus", ([SAFE], [verdict("blocked")], "allowed"), F),
-    ("policy_dryrun", "judge_corpus", ([UNSAFE], [verdict("blocked", "privilege")], "blocked"), P),
-    ("policy_dryrun", "judge_corpus", ([UNSAFE], [verdict("blocked", "other")], "blocked"), F),
-    ("policy_dryrun", "judge_corpus", ([UNSAFE], [verdict("allowed")], "blocked"), F),
-    ("policy_dryrun", "judge_corpus", ([UNSAFE], [(no("package_malformed"), {})], "blocked"), B),
-    ("policy_dryrun", "judge_corpus", ([], [], "blocked"), B),
-    ("policy_dryrun", "judge_side_effects", (ok(), {"verdict": "allowed"}, {"runs": 0}, {"runs": 0}), P),
-    ("policy_dryrun", "judge_side_effects", (ok(), {"verdict": "allowed"}, {"runs": 0}, {"runs": 1}), F),
-    ("policy_dryrun", "judge_side_effects", (no("x"), {}, {"runs": 0}, {"runs": 0}), B),
-    ("policy_dryrun", "judge_live", (ok(), [no("dry_run_required")], ["dry_run_required"]), P),
-    ("policy_dryrun", "judge_live", (ok(), [no("dry_run_required"), ok()], ["dry_run_required"]), F),
-    ("policy_dryrun", "judge_live", (no("x"), [no("dry_run_required")], ["dry_run_required"]), B),
-    ("policy_dryrun", "judge_malformed", ({"empty": no("package_malformed")}, ok(), ok(), ["package_malformed"]), P),
-    ("policy_dryrun", "judge_malformed", ({"empty": ok()}, ok(), ok(), ["package_malformed"]), F),
-    (
-        "policy_dryrun",
-        "judge_malformed",
-        ({"empty": no("package_malformed")}, ok(), no("500"), ["package_malformed"]),
-        F,
-    ),
     # A05
     ("audit_bucket", "judge_lock", ("Enabled", COMPLIANCE, 365), P),
     ("audit_bucket", "judge_lock", ("Suspended", COMPLIANCE, 365), F),
@@ -675,12 +532,19 @@ def test_pipeline_judge(judge, old, new, status, tmp_path):
 def test_no_judge_is_missing():
     judges = {
         (path.stem, node.name)
-        for path in LIBRARY.glob("*.py")
+        for path in (*ROOT.glob("library/*.py"), *ROOT.glob("module_utils/*_rules.py"))
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.FunctionDef) and node.name.startswith("judge_")
     }
     table = [*CASES, *(("ci_pipeline", judge, (), status) for judge, _old, _new, status in EDITS)]
     passing = {(module, judge) for module, judge, _arguments, status in table if status == P}
     others = {(module, judge) for module, judge, _arguments, status in table if status != P}
-    assert judges - passing == set()
-    assert judges - others == set()
+    own = {(module, judge) for module, judge in judges if f".{judge}" in own_tests(module)}
+    assert judges - passing - own == set()
+    assert judges - others - own == set()
+
+
+def own_tests(module):
+    """The test file that a module has of its own; empty without one."""
+    path = Path(__file__).with_name(f"test_{module}.py")
+    return path.read_text() if path.exists() else ""
