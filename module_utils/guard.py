@@ -53,6 +53,7 @@ class Audit:
         self.deadline = time.monotonic() + float(context.get("deadline_s") or AUDIT_OPTIONS["deadline_s"]["default"])
         self._answers: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
+        self._began = (_now(), time.monotonic())
         self._redactor = Redactor(secrets)
 
     def require(self, *options: str) -> Any:
@@ -81,18 +82,18 @@ class Audit:
     def check(self, check_id: str, ask: Callable[..., Verdict], *observed: Any, **options: Any) -> None:
         """Answer one check with ``ask(*observed, **options)``; an exception in it blocks this check alone.
 
+        Its time begins where the answer before it was given: what was observed for it took time, too.
         Active checks are not asked, but BLOCKED, where only passive probes are allowed.
         """
         if check_id not in self._checks.ids:
             raise AssertionError(f"{check_id} is not declared by this module")
-        started_at, started = _now(), time.monotonic()
         try:
             if check_id in self._checks.active:
                 self.require_active()
             verdict = ask(*observed, **options)
         except Exception as error:  # pylint: disable=broad-except  # one check must never take another with it
             verdict = unanswered(error)
-        self._record(check_id, verdict, started_at, time.monotonic() - started)
+        self._record(check_id, verdict)
 
     def require_active(self) -> None:
         """Stop here unless this run may attempt things on the live system.
@@ -108,16 +109,18 @@ class Audit:
         """Every declared check in order of declaration; those without an answer get ``otherwise``."""
         for check_id in self._checks.ids:
             if check_id not in self._answers:
-                self._record(check_id, otherwise, _now(), 0.0)
+                self._record(check_id, otherwise)
         with self._lock:
             return [self._answers[check_id] for check_id in self._checks.ids]
 
-    def _record(self, check_id: str, verdict: Verdict, started_at: str, duration_s: float) -> None:
+    def _record(self, check_id: str, verdict: Verdict) -> None:
         if verdict.status is Status.PASS and not verdict.evidence:
             verdict = blocked("evidence: the check passed without any")
         with self._lock:
             if check_id in self._answers:  # an overrun check that answers after the guard gave up must not be believed
                 return
+            started_at, started = self._began
+            self._began = (_now(), time.monotonic())
             self._answers[check_id] = {
                 "id": check_id,
                 "status": verdict.status.value,
@@ -125,7 +128,7 @@ class Audit:
                 "prerequisite": self._redactor.text(verdict.prerequisite) if verdict.prerequisite else None,
                 "evidence": self._redactor.clean(verdict.evidence),
                 "started_at": started_at,
-                "duration_s": round(duration_s, 3),
+                "duration_s": round(self._began[1] - started, 3),
             }
 
 

@@ -51,6 +51,16 @@ def test_answers_carry_the_contract():
     assert answers["one.first"]["prerequisite"] is None
 
 
+def test_what_was_observed_for_a_check_counts_as_its_time():
+    def examine(audit):
+        time.sleep(0.05)
+        answer_all(audit)
+
+    answers = run(examine)
+    assert answers["one.first"]["duration_s"] >= 0.05
+    assert answers["one.first"]["started_at"] < answers["one.second"]["started_at"]
+
+
 def test_an_exception_blocks_its_own_check_only():
     def examine(audit):
         audit.check("one.first", lambda: {}["missing"])
