@@ -11,7 +11,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from atom.database import Database
 from atom.settings import Settings
 
 KINDS = ("runs", "events")
+SETTLED = timedelta(seconds=3)
+"""A record is there a moment after the time it bears; a window that ends later would not be the same when it is read again."""
 
 
 class Exporter:
@@ -77,13 +79,12 @@ class Exporter:
             cursor.execute(
                 "SELECT r.id::text, r.workflow_id::text, r.digest, r.trigger, r.status, r.reason, r.started_at,"
                 " r.finished_at FROM atom.workflow_runs r"
-                " WHERE r.started_at >= %s AND r.started_at < %s AND r.finished_at IS NOT NULL"
-                " ORDER BY r.started_at, r.id",
+                " WHERE r.finished_at >= %s AND r.finished_at < %s ORDER BY r.finished_at, r.id",
                 (start, end),
             )
             for row in cursor.fetchall():
-                started, finished = audit_log.utc(row.pop("started_at")), audit_log.utc(row.pop("finished_at"))
-                yield {"kind": "run", "tenant": tenant, "at": started, "finished_at": finished, **row}
+                times = {key: audit_log.utc(row.pop(key)) for key in ("started_at", "finished_at")}
+                yield {"kind": "run", "tenant": tenant, "at": times["finished_at"], **times, **row}
 
     def _events(self, tenant: str, _tenant_id: str, start: datetime, end: datetime) -> Iterator[dict[str, Any]]:
         with self._database.transaction() as cursor:
@@ -114,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Export a window of runs and audit records")
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--from", dest="start", type=_moment, help="default: everything")
-    parser.add_argument("--to", dest="end", type=_moment, help="default: the present full second")
+    parser.add_argument("--to", dest="end", type=_moment, help="default: the last full second that is settled")
     parser.add_argument("--prefix", default="exports", help="folder in the bucket")
     asked = parser.parse_args()
     settings = server.configure(asked.settings)
@@ -122,7 +123,7 @@ def main() -> None:
     database = Database(**settings["postgresql"], user=secret["postgres_user"], password=secret["postgres_password"])
     store = audit_log.s3_client(settings, secret["s3_access_key"], secret["s3_secret_key"])
     start = asked.start or datetime(2020, 1, 1, tzinfo=timezone.utc)
-    end = asked.end or datetime.now(timezone.utc).replace(microsecond=0)
+    end = asked.end or (datetime.now(timezone.utc) - SETTLED).replace(microsecond=0)
     print(Exporter(settings, database, store).export(start, end, asked.prefix))  # noqa: T201
     if asked.prefix == "exports":
         jobs.note_success(settings, "export")

@@ -64,7 +64,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.export_files import ExportFile, read_export
-from ..module_utils.guard import Audit, Checks, run_audit
+from ..module_utils.guard import ABANDONED, Audit, Checks, run_audit
 from ..module_utils.options import AUDIT, POSTGRES, S3
 from ..module_utils.postgres import Postgres, Row
 from ..module_utils.result import Outcome, Verdict, blocked, failed, judge_each, name_some, passed
@@ -157,12 +157,15 @@ def ask_again(audit: Audit, store: Store, bucket: str, manifest: Mapping[str, An
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unanswerable(f"an export command that works: {type(error).__name__} of {command[0]}") from None
     finally:
-        sweep(store, bucket)
+        sweep(store, bucket, prefix)
 
 
-def sweep(store: Store, bucket: str) -> None:
-    """Remove this run's trial export, and those of earlier runs that were killed."""
+def sweep(store: Store, bucket: str, own: str) -> None:
+    """Remove this run's trial export, and those of runs that were killed."""
+    abandoned = datetime.now(timezone.utc) - ABANDONED
     for version in list(store.versions(bucket, PROBE_PREFIX)):
+        if not str(version["Key"]).startswith(own) and version["LastModified"] > abandoned:
+            continue
         target = {"Bucket": bucket, "Key": version["Key"], "VersionId": version["VersionId"]}
         left = store.attempt("removing a trial export", "delete_object", **target)
         if left.outcome is Outcome.REFUSED:

@@ -13,13 +13,16 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from .options import AUDIT_OPTIONS, SHARED_OPTIONS
 from .redaction import Redactor
 from .result import Status, Verdict, blocked
 from .unanswerable import CheckMode, Unanswerable
+
+ABANDONED = timedelta(minutes=15)
+"""A run is over long before this: what of the audit's own is older was left by one that was killed."""
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 import yaml
 
-from .guard import Audit
+from .guard import ABANDONED, Audit
 from .http import Answer, HttpClient
 from .result import Attempt, Outcome
 from .unanswerable import Unanswerable
@@ -18,8 +18,6 @@ PROBE_PREFIX = "audit-probe-"
 """How every package of the audit's own is called, so that the next run can sweep up what a killed one left. They are
 examined like all the others: they are soundly signed, and never run by themselves without an approval.
 """
-ABANDONED = timedelta(minutes=15)
-"""Run ids, and so names, begin with their time; a run is over long before this."""
 MOST_PAGES = 1_000
 DELETED = "deleted"
 
@@ -97,8 +95,8 @@ class WorkflowRegistry:
         return self._delete([one for one in self.listing() if str(one.get("name", "")).startswith(names)])
 
     def sweep_abandoned(self, tenant: str) -> dict[str, str]:
-        """Delete what runs left that were killed, in the tenant set aside: the audit's own packages from so long ago that no
-        run still needs them. The name alone proves nothing: anybody may choose it.
+        """Delete what runs left that were killed, in the tenant set aside; a probe's name says when its run began. The prefix
+        alone proves nothing: anybody may choose it.
         """
         before = f"{PROBE_PREFIX}{datetime.now(timezone.utc) - ABANDONED:%Y%m%dt%H%M%S}"
         own = [one for one in self.listing() if one.get("tenant") == tenant]
