@@ -61,8 +61,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.guard import Audit, Checks, run_audit
 from ..module_utils.options import AUDIT, VAULT
-from ..module_utils.result import Verdict, blocked, failed, judge_each, passed
-from ..module_utils.vault import WRITES, Rule, Vault, parse_policy
+from ..module_utils.result import Outcome, Verdict, blocked, failed, judge_each, passed
+from ..module_utils.unanswerable import Unanswerable
+from ..module_utils.vault import NOTHING, WRITES, Rule, Vault, parse_policy
 
 CHECKS = Checks(
     passive=(
@@ -152,14 +153,22 @@ def judge_auth_methods(methods: Mapping[str, Any], allowed: Collection[str]) -> 
 def ask_tokens(vault: Vault) -> Verdict:
     tokens = {}
     for accessor in vault.list("auth/token/accessors"):
-        attempt, answer = vault.attempt(
-            "looking up a token", "write_data", "auth/token/lookup-accessor", accessor=accessor
-        )
-        if attempt.reason == "403":
-            return blocked("a right of vault_token: its policy does not let it look up accessors")
-        if answer:  # one that ended between the list and the look is no live token
+        answer = look_up(vault, "auth/token/lookup-accessor", accessor=accessor)
+        if answer:
             tokens[accessor] = answer["data"]
     return judge_tokens(tokens)
+
+
+def look_up(vault: Vault, path: str, **accessor: str) -> dict[str, Any]:
+    """What is behind an accessor; nothing for one that ended between the list and the look.
+
+    :raises Unanswerable: if the server says anything else: what is passed over would not be judged.
+    """
+    attempt, answer = vault.attempt(f"looking up what {path} knows", "write_data", path, **accessor)
+    ended = attempt.reason == NOTHING or "invalid accessor" in attempt.detail
+    if attempt.outcome is not Outcome.ALLOWED and not ended:
+        raise Unanswerable(f"{vault.name}: a right of vault_token to write {path}: {attempt.reason} {attempt.detail}")
+    return answer
 
 
 def judge_tokens(tokens: Mapping[str, Mapping[str, Any]]) -> Verdict:
@@ -205,9 +214,7 @@ def ask_approles(
     for name in roles:
         for accessor in vault.list(f"{mount}/{name}/secret-id"):
             path = f"{mount}/{name}/secret-id-accessor/lookup"
-            attempt, answer = vault.attempt("looking up a secret id", "write_data", path, secret_id_accessor=accessor)
-            if attempt.reason == "403":
-                return blocked(f"a right of vault_token: its policy does not let it write {path}")
+            answer = look_up(vault, path, secret_id_accessor=accessor)
             if answer:
                 outstanding[f"{name} secret id {accessor}"] = answer["data"]
     return judge_approles(roles, outstanding, limits)

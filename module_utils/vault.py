@@ -17,6 +17,7 @@ from .result import Attempt, Outcome
 from .unanswerable import Unanswerable
 
 TIMEOUT_S = 8
+NOTHING = "404"
 WRITES = frozenset({"create", "update", "patch", "delete"})
 
 
@@ -80,10 +81,12 @@ class Vault:
         except (hvac.exceptions.Forbidden, hvac.exceptions.Unauthorized, hvac.exceptions.InvalidRequest) as error:
             status = {"Forbidden": "403", "Unauthorized": "401"}.get(type(error).__name__, "400")
             return Attempt(action, Outcome.REFUSED, status, _said(error)), {}
+        except hvac.exceptions.InvalidPath:
+            answer = None
         except (hvac.exceptions.VaultError, requests.RequestException) as error:
             raise self._silent(error) from None
         if answer is None:
-            return Attempt(action, Outcome.UNCLEAR, "404", f"there is nothing at {path}"), {}
+            return Attempt(action, Outcome.UNCLEAR, NOTHING, f"there is nothing at {path}"), {}
         return Attempt(action, Outcome.ALLOWED), answer if isinstance(answer, dict) else {}
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:
