@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import boto3
@@ -43,6 +43,7 @@ def append(
     tenant: str | None = None,
     request_id: str | None = None,
     detail: dict[str, Any] | None = None,
+    clock_ahead: timedelta = timedelta(0),
 ) -> None:
     """Add a record at the end of the chain, in the caller's transaction: no action without its record."""
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", (CHAIN_LOCK,))
@@ -51,7 +52,7 @@ def append(
     record = {
         "seq": last["seq"] + 1 if last else 1,
         "id": str(uuid.uuid4()),
-        "at": utc(datetime.now(timezone.utc)),
+        "at": utc(datetime.now(timezone.utc) + clock_ahead),
         "tenant": tenant,
         "actor": actor,
         "action": action,

@@ -90,6 +90,10 @@ def judge(package: Package, settings: Settings) -> list[Finding]:
     steps = list(_steps(package.steps, "spec.steps"))
     found = [finding for path, step in steps for finding in _judge_step(path, step)]
     found += _leaks(steps)
+    if settings.defective("dryrun_blocks_sql"):
+        found += [
+            Finding("any-sql", "destructive_data", path, "SQL") for path, s in steps if _action(s).startswith("sql")
+        ]
     return [finding for finding in found if finding.class_ not in blind]
 
 

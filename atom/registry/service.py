@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
+
+import yaml
 
 from atom import audit_log, packages, policy_engine
 from atom.database import Database
@@ -50,7 +53,10 @@ class Registry:
         """The exact bytes of the present version, and its signature."""
         with self._of(self._tenant(who, workflow_id)) as cursor:
             version = store.current(cursor, workflow_id) or _not_found()
-            return bytes(version["content"]), version["signature"]
+            data = bytes(version["content"])
+        if self._settings.defective("content_reformatted"):
+            data = yaml.safe_dump(yaml.safe_load(data)).encode()
+        return data, version["signature"]
 
     def upload(
         self, who: Identity, data: bytes, signature: str | None, request_id: str | None, replaces: str | None = None
@@ -121,7 +127,10 @@ class Registry:
             )
         if known and self._settings.defective("dryrun_executes"):
             self._execute(who, self._current(workflow_id, package.tenant), package.tenant, "user", request_id)
-        return {"digest": package.digest, "verdict": verdict, "findings": [finding.as_json() for finding in findings]}
+        digest = (
+            package.digest if not self._settings.defective("dryrun_other_digest") else packages.digest_of(data + b"\n")
+        )
+        return {"digest": digest, "verdict": verdict, "findings": [finding.as_json() for finding in findings]}
 
     def run(self, who: Identity, workflow_id: str, trigger: str, request_id: str | None) -> dict[str, str]:
         """Start a live run; it has ended when this returns.
@@ -282,6 +291,7 @@ class Registry:
             tenant=tenant,
             request_id=request_id,
             detail=detail,
+            clock_ahead=timedelta(days=3 if self._settings.defective("clock_ahead") else 0),
         )
         self._on_event()
 

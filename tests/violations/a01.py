@@ -58,6 +58,13 @@ VIOLATIONS = [
         for what in ("unsigned", "tampered", "untrusted_key", "revoked_key", "swapped_signature")
     ),
     defect_violation(
+        "bytes-reformatted",
+        "cosign.accepts_signed",
+        "The registry serves packages in a formatting of its own, which nobody signed",
+        defect="content_reformatted",
+        also=frozenset({"cosign.packages_signed"}),
+    ),
+    defect_violation(
         "uploads-not-logged",
         "cosign.uploads_logged",
         "Uploads leave no record in the audit log",

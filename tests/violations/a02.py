@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 from labkit.bench import Bench
 from tests.violations import Violation, file_violation
@@ -32,9 +33,25 @@ def role_violation(id: str, check: str, about: str, *, role: str, field: str, va
 
     def remove(bench: Bench) -> None:
         if "before" in bench.state:
-            bench.vault.write_data(f"auth/approle/role/{role}", data={field: bench.state["before"]})
+            before = bench.state["before"]
+            bench.vault.write_data(f"auth/approle/role/{role}", data={field: "" if before is None else before})
 
     return Violation(id, check, about, plant, remove)
+
+
+def audit_log(bench: Bench) -> Path:
+    return bench.path("openbao", "audit.log")
+
+
+def rotate_untold(bench: Bench) -> None:
+    audit_log(bench).rename(audit_log(bench).with_suffix(".1"))
+    audit_log(bench).touch(mode=0o600)
+
+
+def rotate_back(bench: Bench) -> None:
+    rotated = audit_log(bench).with_suffix(".1")
+    if rotated.exists():
+        rotated.replace(audit_log(bench))
 
 
 def tune_secret_mount(bench: Bench, keys: str) -> None:
@@ -112,6 +129,21 @@ VIOLATIONS = [
         "A secret that a service needs is deleted",
         lambda bench: bench.vault.secrets.kv.v2.delete_latest_version_of_secret("atom/pager"),
         lambda bench: bench.vault.secrets.kv.v2.undelete_secret_versions("atom/pager", versions=[1]),
+    ),
+    role_violation(
+        "approle-bound-elsewhere",
+        "vault.approle_login",
+        "An AppRole can only log in from a network where nobody is",
+        role="audit-probe",
+        field="secret_id_bound_cidrs",
+        value=["198.51.100.0/24"],
+    ),
+    Violation(
+        "audit-log-rotated-untold",
+        "vault.access_audited",
+        "The audit log was rotated, and the server still writes to the file that was moved away",
+        rotate_untold,
+        rotate_back,
     ),
     role_violation(
         "secret-id-works-again",

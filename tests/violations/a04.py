@@ -20,6 +20,18 @@ VIOLATIONS = [
         for class_ in CLASSES
     ),
     defect_violation(
+        "dry-run-of-other-bytes",
+        "dryrun.endpoint",
+        "A dry-run answers for other bytes than it was sent",
+        defect="dryrun_other_digest",
+    ),
+    defect_violation(
+        "engine-too-strict",
+        "dryrun.safe_succeeds",
+        "The policy engine blocks whatever is SQL",
+        defect="dryrun_blocks_sql",
+    ),
+    defect_violation(
         "dry-run-executes",
         "dryrun.no_side_effects",
         "A dry-run starts the workflow",

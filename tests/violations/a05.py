@@ -6,7 +6,7 @@ from typing import Any
 
 from labkit import seaweedfs
 from labkit.bench import Bench
-from tests.violations import Violation, setting_violation, sql_violation
+from tests.violations import Violation, defect_violation, setting_violation, sql_violation
 
 LOCK = {"Mode": "COMPLIANCE", "Days": 400}
 
@@ -55,6 +55,12 @@ TURN_ANCHOR = """
 """Turned twice it is as before."""
 
 VIOLATIONS = [
+    defect_violation(
+        "log-from-the-future",
+        "auditlog.fresh",
+        "The clock that audit records are stamped with is three days ahead",
+        defect="clock_ahead",
+    ),
     Violation(
         "retention-governance",
         "auditlog.object_lock",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.bench import Bench
-from tests.violations import Violation, file_violation
+from tests.violations import Violation, file_violation, sql_violation
 
 
 def newest(bench: Bench) -> Path:
@@ -89,6 +89,13 @@ VIOLATIONS = [
         "A file of the newest backup is not what its manifest recorded",
         file=in_newest("manifest.json"),
         edit=other_hash,
+    ),
+    sql_violation(
+        "table-not-dumped",
+        "backup.content_equal",
+        "A table belongs to an extension, and so to no backup",
+        plant="ALTER EXTENSION plpgsql ADD TABLE atom.plans",
+        remove="ALTER EXTENSION plpgsql DROP TABLE atom.plans",
     ),
     file_violation(
         "backup-truncated",

@@ -38,6 +38,10 @@ def null_receiver(data: bytes) -> bytes:
     return yaml.safe_dump(configuration, sort_keys=False).encode()
 
 
+def forget_the_end(data: bytes) -> bytes:
+    return data.replace(b"send_resolved: true", b"send_resolved: false")
+
+
 def wrong_path(data: bytes) -> bytes:
     configuration: dict[str, Any] = yaml.safe_load(data)
     for job in configuration["scrape_configs"]:
@@ -127,6 +131,14 @@ VIOLATIONS = [
         edit=null_receiver,
         then=lambda bench: bench.reload_alertmanager(),
         also=frozenset({"alerts.routed"}),
+    ),
+    file_violation(
+        "end-not-told",
+        "alerts.resolves",
+        "The receiver is not told when an alert is over",
+        file=lambda bench: bench.path("alertmanager", "alertmanager.yml"),
+        edit=forget_the_end,
+        then=lambda bench: bench.reload_alertmanager(),
     ),
     rules_violation(
         "alert-too-patient",
