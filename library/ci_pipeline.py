@@ -46,7 +46,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.ci_rules import Job, Workflow, gate_fault, load_workflows, signing_fault, skip_fault, workflow_files
+from ..module_utils.ci_rules import Workflow, gate_fault, load_workflows, signing_fault, skip_fault, workflow_files
 from ..module_utils.crontab import longest_pause
 from ..module_utils.guard import Audit, Checks, run_audit
 from ..module_utils.options import AUDIT
@@ -173,21 +173,18 @@ def judge_signing(workflows: Collection[Workflow]) -> Verdict:
 
 def judge_gate(workflows: Collection[Workflow], deploy_pattern: str) -> Verdict:
     deploying = [
-        (workflow, job) for workflow in workflows for job in workflow.jobs.values() if deploys(job, deploy_pattern)
+        (workflow, job, at)
+        for workflow in workflows
+        for job in workflow.jobs.values()
+        if (at := job.deploys_at(deploy_pattern)) is not None
     ]
     return judge_each(
         "jobs that deploy",
-        [job.name for _workflow, job in deploying],
-        {job.name: fault for workflow, job in deploying if (fault := gate_fault(workflow, job))},
+        [job.name for _workflow, job, _at in deploying],
+        {job.name: fault for workflow, job, at in deploying if (fault := gate_fault(workflow, job, at))},
         sound="need a gate that cannot be skipped",
         fault="can go around their gate",
     )
-
-
-def deploys(job: Job, pattern: str) -> bool:
-    """By what its steps do, or by the environment it deploys to; a job's name alone deploys nothing."""
-    actions = [str(step.get("uses") or "") for step in job.steps]
-    return any(re.search(pattern, text, re.IGNORECASE) for text in (job.scripts(), *actions))
 
 
 def judge_weekly(workflows: Collection[Workflow], audit_pattern: str) -> Verdict:

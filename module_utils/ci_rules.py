@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +69,22 @@ class Job:
 
     def pushes_at(self) -> int | None:
         """The index of the first step that pushes an image."""
-        for index, step in enumerate(self.steps):
-            built = BUILD_ACTION.match(str(step.get("uses") or ""))
-            if (built and (step.get("with") or {}).get("push") in (True, "true")) or PUSHES.search(self.script(step)):
-                return index
-        return None
+        return next(
+            (n for n, step in enumerate(self.steps) if _builds_and_pushes(step) or PUSHES.search(self.script(step))),
+            None,
+        )
+
+    def deploys_at(self, pattern: str) -> int | None:
+        """The index of the first step whose commands or action deploy; a job's name alone deploys nothing."""
+        found = re.compile(pattern, re.IGNORECASE)
+        texts = [(self.script(step), str(step.get("uses") or "")) for step in self.steps]
+        return next(
+            (n for n, (script, action) in enumerate(texts) if found.search(script) or found.search(action)), None
+        )
+
+    def before(self, index: int) -> Job:
+        """The same job, as far as it came when a step begins."""
+        return replace(self, body={**self.body, "steps": self.steps[:index]})
 
 
 @dataclass(frozen=True)
@@ -151,12 +162,19 @@ def signing_fault(workflow: Workflow, job: Job) -> str | None:
     return None
 
 
-def gate_fault(workflow: Workflow, job: Job) -> str | None:
-    """Why a deployment could go around its gate, if it could."""
+def _builds_and_pushes(step: Mapping[str, Any]) -> bool:
+    """Docker's actions push if told to; an expression that decides it at run time may say so."""
+    options = step.get("with") or {}
+    asked = str(options.get("push") or "false").lower() != "false" or "push=true" in str(options.get("outputs") or "")
+    return bool(BUILD_ACTION.match(str(step.get("uses") or ""))) and asked
+
+
+def gate_fault(workflow: Workflow, job: Job, deploys_at: int) -> str | None:
+    """Why a deployment could go around its gate, if it could. What is verified after it was deployed gates nothing."""
     condition = str(job.body.get("if") or "")
     if ALWAYS.search(condition):
         return f"runs whatever its gate says (if: {condition})"
-    gates = [one for one in (job, *workflow.ancestors(job)) if VERIFIES.search(one.scripts())]
+    gates = [one for one in (job.before(deploys_at), *workflow.ancestors(job)) if VERIFIES.search(one.scripts())]
     if not gates:
         return "needs no job that verifies a signature"
     faults = [fault for gate in gates if (fault := _verify_fault(gate))]

@@ -477,6 +477,7 @@ jobs:
     steps: [{run: ansible-playbook audit.yml -i prod}]
 """
 GATE = r"\bkubectl\s"
+VERIFY = """{run: 'cosign verify --certificate-identity me "app@${DIGEST}"'}"""
 AUDIT = r"ansible-playbook\s+audit\.yml"
 EDITS = [
     ("judge_signing", "", "", P),
@@ -486,6 +487,8 @@ EDITS = [
     ("judge_signing", "{run: 'cosign sign", "{if: github.ref == 'x', run: 'cosign sign", F),
     ("judge_signing", 'sign --yes "app@${DIGEST}"', 'sign --yes "app@${DIGEST}" || true', F),
     ("judge_signing", "push: true", "push: false", B),
+    ("judge_signing", "push: true", "push: \"${{ github.ref == 'x' }}\"", P),
+    ("judge_signing", "steps: [{run: kubectl", "steps: [{run: docker push x}, {run: kubectl", F),
     ("judge_gate", "", "", P),
     ("judge_gate", "needs: [gate]", "needs: [build]", F),
     ("judge_gate", "needs: [gate]", "needs: [gate]\n    if: always()", F),
@@ -495,6 +498,13 @@ EDITS = [
     ("judge_gate", "--certificate-identity me", "--certificate-identity-regexp .*", F),
     ("judge_gate", 'me "app@${DIGEST}"', 'me "app:latest"', F),
     ("judge_gate", 'me "app@${DIGEST}"', 'me "app@${DIGEST}" || true', F),
+    ("judge_gate", "needs: [gate]\n    steps: [{run: kubectl", f"steps: [{VERIFY}, {{run: kubectl", P),
+    (
+        "judge_gate",
+        "needs: [gate]\n    steps: [{run: kubectl apply -f app.yml}",
+        f"steps: [{{run: kubectl x}}, {VERIFY}",
+        F,
+    ),
     ("judge_gate", "kubectl", "echo", B),
     ("judge_weekly", "", "", P),
     ("judge_weekly", "17 3 * * 1", "17 3 1 * *", F),
