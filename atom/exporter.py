@@ -11,7 +11,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,6 @@ from atom.database import Database
 from atom.settings import Settings
 
 KINDS = ("runs", "events")
-SETTLED = timedelta(seconds=3)
-"""A record is there a moment after the time it bears; a window that ends later would not be the same when it is read again."""
 
 
 class Exporter:
@@ -100,6 +98,17 @@ class Exporter:
         self._store.put_object(Bucket=self._settings["s3.export_bucket"], Key=key, Body=body)
 
 
+def settled(database: Database) -> datetime:
+    """The present full second, as soon as every record of before is there: who appends one holds the chain's lock until then.
+
+    Of a window that ended before that, a second reading could see more than the first.
+    """
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    with database.transaction() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (audit_log.CHAIN_LOCK,))
+    return now
+
+
 def _stamp(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
 
@@ -115,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Export a window of runs and audit records")
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--from", dest="start", type=_moment, help="default: everything")
-    parser.add_argument("--to", dest="end", type=_moment, help="default: the last full second that is settled")
+    parser.add_argument("--to", dest="end", type=_moment, help="default: the present full second")
     parser.add_argument("--prefix", default="exports", help="folder in the bucket")
     asked = parser.parse_args()
     settings = server.configure(asked.settings)
@@ -123,7 +132,7 @@ def main() -> None:
     database = Database(**settings["postgresql"], user=secret["postgres_user"], password=secret["postgres_password"])
     store = audit_log.s3_client(settings, secret["s3_access_key"], secret["s3_secret_key"])
     start = asked.start or datetime(2020, 1, 1, tzinfo=timezone.utc)
-    end = asked.end or (datetime.now(timezone.utc) - SETTLED).replace(microsecond=0)
+    end = asked.end or settled(database)
     print(Exporter(settings, database, store).export(start, end, asked.prefix))  # noqa: T201
     if asked.prefix == "exports":
         jobs.note_success(settings, "export")
