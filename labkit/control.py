@@ -23,6 +23,7 @@ from labkit.parts import PARTS, server
 
 LOCK_TIMEOUT_S = 120
 DOWN_GRACE_S = 3.0
+SETTLE_S = 0.1
 TLS_HOSTS = ("openbao", "admission")
 SIGNING_KEYS = ("release", "probe", "revoked")
 
@@ -179,8 +180,14 @@ def _tear_down(folder: Path) -> bool:
     found = process.of_lab(folder)
     if postgres := process.recorded(folder, "postgres"):
         process.stop([postgres], signal.SIGQUIT, DOWN_GRACE_S)  # killed, it would leave its shared memory behind
-    while left := process.of_lab(folder):  # again, for what one of them started meanwhile
+    quiet = 0
+    while (
+        quiet < 2
+    ):  # again, for what one of them started meanwhile; a process bears no mark for a moment while it starts
+        left = process.of_lab(folder)
         process.stop(left, signal.SIGKILL)
+        quiet = 0 if left else quiet + 1
+        time.sleep(SETTLE_S)
     process.reap()
     if not folder.exists():
         return bool(found)

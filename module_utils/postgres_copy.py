@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 
 from .postgres import CONNECT_S, Postgres
@@ -139,9 +140,19 @@ def scratch_database(dsn: str, run_id: str, purpose: str) -> Iterator[str]:
             try:
                 yield name
             finally:
-                cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+                _drop(cursor, name)
     finally:
         connection.close()
+
+
+def _drop(cursor: Any, name: str) -> None:
+    """Drop a database. By force only what a killed run is still connected to: autovacuum gives way to a plain DROP, but a
+    forced one needs the right to end it (DROP DATABASE).
+    """
+    try:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}"')
+    except psycopg2.errors.ObjectInUse:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def sweep_scratch_databases(dsn: str) -> list[str]:
@@ -157,7 +168,7 @@ def sweep_scratch_databases(dsn: str) -> list[str]:
             for (name,) in cursor.fetchall():
                 cursor.execute("SELECT pg_try_advisory_lock(%s)", (_key(name),))
                 if cursor.fetchone()[0]:
-                    cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+                    _drop(cursor, name)
                     gone.append(name)
     finally:
         connection.close()

@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def lab(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The folder of a running, clean lab. One of the tests' own is taken down at the end; a given one stays."""
     given = request.config.getoption("--lab")
-    folder = Path(given) if given else ROOT / ".lab-test"
+    folder = Path(given).resolve() if given else ROOT / ".lab-test"
     code, output = harness.run(sys.executable, "-m", "labkit", "up", env={"ATOM_LAB_DIR": str(folder)})
     assert code == 0, output
     yield folder
