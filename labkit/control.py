@@ -195,7 +195,15 @@ def _tear_down(folder: Path) -> bool:
     if lab.path("lab.json").exists():
         for part in PARTS.values():
             part.clean(lab)
-    shutil.rmtree(folder)
+    deadline = time.monotonic() + DOWN_GRACE_S
+    while folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except OSError:  # what bears no mark yet may still write there
+            if time.monotonic() > deadline:
+                raise
+            process.stop(process.of_lab(folder), signal.SIGKILL)
+            time.sleep(SETTLE_S)
     return True
 
 

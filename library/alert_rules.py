@@ -76,6 +76,8 @@ AWAY = re.compile(
     r"connection refused|deadline exceeded|no such host|no route|timeout|EOF|reset by peer", re.IGNORECASE
 )
 """What Prometheus says of a target that does not answer at all."""
+UNSCRAPED = "unknown"
+"""The health of a target that Prometheus has not come to yet, as after its start."""
 COMPARISON = re.compile(r"[<>]=?|==|!=")
 
 
@@ -99,7 +101,7 @@ def judge_targets(targets: Collection[Target], required: Collection[str]) -> Ver
     faults = {
         name: str(one.get("lastError") or one.get("health")) for name, one in ours.items() if one.get("health") != "up"
     }
-    away = {name: fault for name, fault in faults.items() if AWAY.search(fault)}
+    away = {name: fault for name, fault in faults.items() if fault == UNSCRAPED or AWAY.search(fault)}
     offenders = {name: fault for name, fault in faults.items() if name not in away}
     offenders |= {job: "no target" for job in required if job not in {one["labels"].get("job") for one in targets}}
     if away and not offenders:
