@@ -33,6 +33,7 @@ RETURN = r"""
 checks: {description: One answer per check., returned: always, type: list, elements: dict}
 """
 
+import time
 from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,6 +46,9 @@ from ..module_utils.prometheus import Alertmanager, Prometheus, matches, receive
 from ..module_utils.result import Verdict, failed, judge_each
 from ..module_utils.unanswerable import Unanswerable
 
+DISCOVERY_S = 12.0
+"""Longer than Prometheus' discovery waits before it hands on what it found (5 s)."""
+POLL_S = 0.5
 CHECKS = Checks(passive=("alerts.routed",))
 
 
@@ -59,7 +63,6 @@ def ask_routed(audit: Audit) -> Verdict:
     alertmanager = Alertmanager(url, token=params["alertmanager_token"], cacert=params["alertmanager_cacert"])
     configuration, silences = alertmanager.configuration(), alertmanager.silences()
     prometheus = Prometheus(sender, token=params["prometheus_token"], cacert=params["prometheus_cacert"])
-    senders = prometheus.api("alertmanagers").get("activeAlertmanagers") or []
     labels = {
         str(r["name"]): {**(r.get("labels") or {}), "alertname": str(r["name"])}
         for r in prometheus.rules()
@@ -68,11 +71,22 @@ def ask_routed(audit: Audit) -> Verdict:
     lacking = sorted(set(required) - set(labels))
     if lacking:
         raise Unanswerable(f"the alerts {', '.join(lacking)}: {prometheus.name} has no such rules")
-    if not any(urlsplit(str(one.get("url"))).netloc == urlsplit(url).netloc for one in senders):
-        return failed(f"Prometheus does not send its alerts to {url}", senders=senders)
+    receiving = known_alertmanagers(prometheus, url, time.monotonic() + min(DISCOVERY_S, audit.remaining() - 1))
+    if urlsplit(url).netloc not in receiving:
+        return failed(f"Prometheus does not send its alerts to {url}", alertmanagers=receiving)
     return judge_routed(
         {name: labels[name] for name in required}, configuration, silences, labels.get(params["watchdog"], {})
     )
+
+
+def known_alertmanagers(prometheus: Prometheus, url: str, give_up: float) -> list[str]:
+    """Whom Prometheus sends its alerts to, by host and port. It knows nobody for some seconds after it read its configuration."""
+    while True:
+        active = prometheus.api("alertmanagers").get("activeAlertmanagers") or []
+        found = [urlsplit(str(one.get("url"))).netloc for one in active]
+        if urlsplit(url).netloc in found or time.monotonic() > give_up:
+            return found
+        time.sleep(POLL_S)
 
 
 def judge_routed(
